@@ -1,0 +1,1 @@
+"""Pure functions from a saved record to a verdict."""

@@ -1,0 +1,1 @@
+"""Ways of doing harm: one fault, one file, one contract (inject, verify, heal)."""

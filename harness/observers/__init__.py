@@ -1,0 +1,1 @@
+"""What watches a run and writes down what it saw; judges nothing."""

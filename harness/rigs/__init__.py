@@ -1,0 +1,1 @@
+"""What a run runs on: one rig, one file, one contract."""

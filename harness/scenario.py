@@ -1,0 +1,149 @@
+"""The declared format of a scenario file: strict, frozen, without behaviour.
+
+Durations are written as text with a unit (``500ms``, ``2s``, ``1.5m``) and held as float seconds. `loading.py` reads the
+files and gives every problem its line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+FORMAT_VERSION = 1
+
+RigName = Literal["embedded", "local", "compose", "kubernetes"]
+Profile = Literal["smoke", "bench", "soak"]
+PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
+
+_DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(value: object) -> float:
+    """Turn ``"500ms"``, ``"2s"``, ``"1.5m"`` or ``"1h"`` into seconds.
+
+    Raises:
+        ValueError: the value is no text of that form, or negative.
+    """
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration: write a number and a unit, for example 500ms, 2s, 1.5m or 1h")
+    seconds = float(match["number"]) * _SECONDS[match["unit"]]
+    if seconds < 0:
+        raise ValueError(f"{value!r} is negative: a duration is 0s or longer")
+    return seconds
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+
+
+class Strict(BaseModel):
+    """Frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class JobSpec(Strict):
+    """The job beside the bridge, and how it writes."""
+
+    kind: Literal["mock", "train"] = "mock"
+    write_period: Seconds = 2.0
+    write_mode: Literal["rename", "in-place"] = "rename"
+    epochs: Annotated[int, Field(ge=1)] = 100_000
+    batches_per_epoch: Annotated[int, Field(ge=1)] = 100
+    ends_by_itself: bool = False
+    """True: the run waits for the job's own end. False: the harness asks for one last write and the end."""
+
+
+class BridgeSpec(Strict):
+    """Settings of the bridge under test. Only the contract's variables, so that any bridge can be put under it."""
+
+    interval: Seconds = 1.0
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    env: dict[str, str] = {}
+    """Further variables. A scenario that needs one of these speaks of our bridge alone."""
+
+
+class FaultSpec(Strict):
+    """One fault by its name in the table of faults, with its parameters."""
+
+    fault: Slug
+    with_: Annotated[dict[str, Any], Field(alias="with")] = {}
+
+
+class SteadyStep(Strict):
+    """Nothing is broken for so long."""
+
+    steady: Seconds
+    name: Slug | None = None
+
+
+class FaultStep(FaultSpec):
+    """A fault: inject, verify, hold for so long, verify again, heal; then time to recover."""
+
+    for_: Annotated[Seconds, Field(alias="for")]
+    recovery: Seconds = 0.0
+    name: Slug | None = None
+
+
+class StopSpec(Strict):
+    """How the run ends: the job first, at once after its last write the bridge."""
+
+    signal: Literal["TERM", "INT"] = "TERM"
+    grace: Seconds = 20.0
+    """After the signal, how long until the harness kills the bridge (recorded; a FAIL of the shutdown promise)."""
+    under: FaultSpec | None = None
+    """A fault that holds while the bridge stops."""
+
+
+class CheckSpec(Strict):
+    """One check of the record against one promise's budget."""
+
+    check: Slug
+    promise: Slug
+    during: tuple[str, ...] = ()
+    """Phase kinds or step names that are judged; empty: all but warm-up and drain."""
+    at_most: float | None = None
+    """A stricter limit than the promise's documented one, in the budget's unit. A looser one is an error."""
+    samples_at_least: Annotated[int, Field(ge=1)] | None = None
+    """More samples than the check itself asks for. Fewer is an error."""
+
+
+class Scenario(Strict):
+    """One scenario, variants already resolved."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)?$")]
+    what: Annotated[str, Field(min_length=10)]
+    why: Annotated[str, Field(min_length=10)]
+    tags: tuple[Slug, ...] = ()
+    profile: Profile = "smoke"
+    rigs: tuple[RigName, ...] = ("embedded", "local", "compose", "kubernetes")
+    job: JobSpec = JobSpec()
+    bridge: BridgeSpec = BridgeSpec()
+    ready_within: Seconds = 20.0
+    """From the bridge's start to its first metric at the sink; later is a HARNESS ERROR or FAIL (see runner)."""
+    warm_up: Seconds = 2.0
+    timeline: tuple[SteadyStep | FaultStep, ...]
+    settle: Seconds = 0.0
+    stop: StopSpec = StopSpec()
+    checks: Annotated[tuple[CheckSpec, ...], Field(min_length=1)]
+
+    @property
+    def phase_names(self) -> tuple[tuple[str, PhaseKind], ...]:
+        """Every phase of the run in order: name and kind. A step without a name is called by kind and number."""
+        phases: list[tuple[str, PhaseKind]] = [("warm-up", "warm-up")]
+        for number, step in enumerate(self.timeline, start=1):
+            if isinstance(step, SteadyStep):
+                phases.append((step.name or f"steady-{number}", "steady"))
+                continue
+            name = step.name or f"{step.fault}-{number}"
+            phases.append((name, "fault"))
+            if step.recovery:
+                phases.append((f"{name}-recovery", "recovery"))
+        if self.settle:
+            phases.append(("settle", "steady"))
+        phases.append(("drain", "drain"))
+        return tuple(phases)

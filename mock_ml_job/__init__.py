@@ -1,0 +1,1 @@
+"""The training job: a faithful mock and a real training run, behind one writer."""
