@@ -1,0 +1,67 @@
+"""Everything that is run here, by name. `nox -l` lists it; `nox` alone runs lint, types, tests and scenarios."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "types", "tests", "scenarios"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+SOURCES = ("bridge", "harness", "mock_ml_job", "tests", "noxfile.py")
+
+
+def install(session: nox.Session, requirements: str) -> None:
+    """Install the pinned requirements with their hashes, then this tree over them, editable."""
+    session.install("--require-hashes", "--quiet", "-r", "requirements/build.txt", "-r", f"requirements/{requirements}.txt")
+    session.install("--no-deps", "--no-build-isolation", "--quiet", "--editable", ".")
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """Run the smoke scenarios on the embedded rig: Python is all they need. Arguments go to `python -m harness run`."""
+    install(session, "harness")
+    session.run("python", "-m", "harness", "run", *(session.posargs or ("--profile", "smoke", "--rig", "embedded")))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests. Arguments go to pytest."""
+    install(session, "dev")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and layout with ruff."""
+    install(session, "dev")
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy, strict."""
+    install(session, "dev")
+    session.run("mypy")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Let the harness prove itself: every mutant caught by its scenario, the real bridge not."""
+    install(session, "harness")
+    session.run("python", "-m", "harness", "mutants", *session.posargs)
+
+
+@nox.session
+def pins(session: nox.Session) -> None:
+    """Resolve requirements/*.txt anew, for all supported Pythons and platforms, with hashes and without an index address."""
+    session.install("uv>=0.9")
+    compile_pins = ("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header")
+    compile_pins += ("--no-annotate", "--no-emit-index-url", "--quiet", *session.posargs)
+    target = "requirements/{}.txt".format
+    session.run(*compile_pins, "pyproject.toml", "-o", target("bridge"))
+    session.run(*compile_pins, "--extra", "harness", "-c", target("bridge"), "pyproject.toml", "-o", target("harness"))
+    session.run(*compile_pins, "--extra", "dev", "-c", target("harness"), "pyproject.toml", "-o", target("dev"))
+    session.run(*compile_pins, "requirements/build.in", "-o", target("build"))
