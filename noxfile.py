@@ -14,7 +14,9 @@ SOURCES = ("bridge", "harness", "mock_ml_job", "tests", "noxfile.py")
 
 def install(session: nox.Session, requirements: str) -> None:
     """Install the pinned requirements with their hashes, then this tree over them, editable."""
-    session.install("--require-hashes", "--quiet", "-r", "requirements/build.txt", "-r", f"requirements/{requirements}.txt")
+    session.install(
+        "--require-hashes", "--quiet", "-r", "requirements/build.txt", "-r", f"requirements/{requirements}.txt"
+    )
     session.install("--no-deps", "--no-build-isolation", "--quiet", "--editable", ".")
 
 
@@ -56,9 +58,18 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def pins(session: nox.Session) -> None:
-    """Resolve requirements/*.txt anew, for all supported Pythons and platforms, with hashes and without an index address."""
+    """Resolve requirements/*.txt anew: all Pythons and platforms, with hashes, without an index address."""
     session.install("uv>=0.9")
-    compile_pins = ("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header")
+    compile_pins = (
+        "uv",
+        "pip",
+        "compile",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--no-header",
+    )
     compile_pins += ("--no-annotate", "--no-emit-index-url", "--quiet", *session.posargs)
     target = "requirements/{}.txt".format
     session.run(*compile_pins, "pyproject.toml", "-o", target("bridge"))
