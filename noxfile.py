@@ -9,7 +9,7 @@ nox.options.sessions = ["lint", "types", "tests", "scenarios"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
-SOURCES = ("bridge", "harness", "mock_ml_job", "tests", "noxfile.py")
+SOURCES = ("bridge", "harness", "mock_ml_job", "benchmarks", "tests", "tools", "noxfile.py")
 
 
 def install(session: nox.Session, requirements: str) -> None:
@@ -54,6 +54,12 @@ def mutants(session: nox.Session) -> None:
     """Let the harness prove itself: every mutant caught by its scenario, the real bridge not."""
     install(session, "harness")
     session.run("python", "-m", "harness", "mutants", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tools(session: nox.Session) -> None:
+    """Build the real Collector, Toxiproxy and Prometheus into .tools/bin with Go, at the pinned versions."""
+    session.run("python", "tools/build.py", *session.posargs)
 
 
 @nox.session
