@@ -1,15 +1,17 @@
 """The declared format of a scenario file: strict, frozen, without behaviour.
 
-Durations are written as text with a unit (``500ms``, ``2s``, ``1.5m``) and held as float seconds. `loading.py` reads the
-files and gives every problem its line.
+Durations are written as text with a unit (``500ms``, ``2s``, ``1.5m``) and held as float seconds. `loading.py` reads
+the files and gives every problem its line.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
 
 FORMAT_VERSION = 1
 
@@ -18,15 +20,22 @@ Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
+_RECORDED = "recorded"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_duration(value: object) -> float:
+def parse_duration(value: object, info: ValidationInfo | None = None) -> float:
     """Turn ``"500ms"``, ``"2s"``, ``"1.5m"`` or ``"1h"`` into seconds.
+
+    Args:
+        value: what stands in the file.
+        info: pydantic's; its context says whether the value comes from a record, where durations are numbers already.
 
     Raises:
         ValueError: the value is no text of that form, or negative.
     """
+    if info is not None and info.context == _RECORDED and isinstance(value, int | float):
+        return float(value)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is no duration: write a number and a unit, for example 500ms, 2s, 1.5m or 1h")
@@ -89,6 +98,17 @@ class FaultStep(FaultSpec):
     name: Slug | None = None
 
 
+def _step_form(step: object) -> str:
+    """Tell a step's form by the key that only this form has, so that errors speak of one form."""
+    keys = step if isinstance(step, dict) else vars(step) if isinstance(step, BaseModel) else {}
+    return "steady-step" if "steady" in keys else "fault-step"
+
+
+Step = Annotated[
+    Annotated[SteadyStep, Tag("steady-step")] | Annotated[FaultStep, Tag("fault-step")], Discriminator(_step_form)
+]
+
+
 class StopSpec(Strict):
     """How the run ends: the job first, at once after its last write the bridge."""
 
@@ -112,6 +132,15 @@ class CheckSpec(Strict):
     """More samples than the check itself asks for. Fewer is an error."""
 
 
+def _with_aliases(recorded: object) -> object:
+    """Python cannot name a field ``with`` or ``for``; a dump by field names writes ``with_`` and ``for_``."""
+    if isinstance(recorded, Mapping):
+        return {{"with_": "with", "for_": "for"}.get(key, key): _with_aliases(inner) for key, inner in recorded.items()}
+    if isinstance(recorded, list | tuple):
+        return [_with_aliases(inner) for inner in recorded]
+    return recorded
+
+
 class Scenario(Strict):
     """One scenario, variants already resolved."""
 
@@ -126,10 +155,19 @@ class Scenario(Strict):
     ready_within: Seconds = 20.0
     """From the bridge's start to its first metric at the sink; later is a HARNESS ERROR or FAIL (see runner)."""
     warm_up: Seconds = 2.0
-    timeline: tuple[SteadyStep | FaultStep, ...]
+    timeline: tuple[Step, ...]
     settle: Seconds = 0.0
     stop: StopSpec = StopSpec()
     checks: Annotated[tuple[CheckSpec, ...], Field(min_length=1)]
+
+    @classmethod
+    def from_record(cls, recorded: Mapping[str, Any]) -> Self:
+        """Build the scenario of a record's ``scenario.json``, in which durations are float seconds.
+
+        Raises:
+            pydantic.ValidationError: the recorded scenario does not fit this version of the format.
+        """
+        return cls.model_validate_json(json.dumps(_with_aliases(recorded)), context=_RECORDED)
 
     @property
     def phase_names(self) -> tuple[tuple[str, PhaseKind], ...]:

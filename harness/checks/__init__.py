@@ -1,1 +1,17 @@
-"""Pure functions from a saved record to a verdict."""
+"""Pure functions from a saved record to a verdict.
+
+`CHECKS` is the whole list. A new check is one function in one of these files and one line in that file's table.
+"""
+
+from __future__ import annotations
+
+from harness.checks import delivery, latency, liveness, resources, shutdown
+from harness.checks.contract import Check, CheckResult, Measure, Verdict
+
+CHECKS: dict[str, Check] = {
+    check.name: check
+    for check in (*resources.CHECKS, *latency.CHECKS, *delivery.CHECKS, *liveness.CHECKS, *shutdown.CHECKS)
+}
+"""Every check by its name."""
+
+__all__ = ["CHECKS", "Check", "CheckResult", "Measure", "Verdict"]

@@ -1,0 +1,137 @@
+"""What reached the sink, one update at a time, and which write of the job each update shows.
+
+The job's file is a register that keeps the last write only, so an update names its write by its values: the mock job's
+loss is unique to its write. Where two writes have the same loss (a real training may), the other gauges and then the
+order decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.record import Export, Point, RunRecord, Write
+
+LOSS = "ml.training.loss"
+GAUGES = {
+    LOSS: "training_loss",
+    "ml.validation.loss": "validation_loss",
+    "ml.training.accuracy": "accuracy",
+    "ml.training.learning_rate": "learning_rate",
+    "ml.training.gpu_utilization": "gpu_utilization",
+}
+"""Metric -> field of the file, for those whose value at the sink is the file's value."""
+
+_SAME_TICK_NANO = 1_000_000  # points of one collect carry one time, or times within the same millisecond
+_STAMP_LATE_SECONDS = 0.25  # the job notes a write's time after it is visible; a busy machine may come between
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One tick's gauges as they reached the sink; no-recorded-value points are left out."""
+
+    t: float
+    time_unix_nano: int
+    gauges: dict[str, float | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An update and the write that it shows."""
+
+    update: Update
+    write: Write | None
+    """None: no write that was visible by then had this loss."""
+    index: int | None
+    """The write's place in the ledger."""
+
+    @property
+    def t(self) -> float:
+        """When it reached the sink."""
+        return self.update.t
+
+
+def updates(record: RunRecord) -> list[Update]:
+    """Return the updates that show a loss, in order of arrival.
+
+    A request that was sent again because its answer was lost comes with the same times and values: that is no second
+    update and left out.
+    """
+    found: list[Update] = []
+    seen: set[tuple[int, float]] = set()
+    for export in sorted(record.exports, key=lambda export: export.t):
+        if not export.delivered:
+            continue
+        for update in _ticks(export):
+            key = (update.time_unix_nano, update.gauges.get(LOSS, math.nan))
+            if LOSS in update.gauges and key not in seen:
+                seen.add(key)
+                found.append(update)
+    return found
+
+
+def _ticks(export: Export) -> Iterator[Update]:
+    """Split a call into ticks: a replayed backlog brings many. A series that comes again belongs to the next tick."""
+    series: set[tuple[str, tuple[tuple[str, object], ...]]] = set()
+    tick: list[Point] = []
+    for point in export.points:
+        key = (point.metric, tuple(sorted(point.attributes.items())))
+        if tick and (key in series or abs(point.time_unix_nano - tick[0].time_unix_nano) > _SAME_TICK_NANO):
+            yield _update(export.t, tick)
+            tick, series = [], set()
+        tick.append(point)
+        series.add(key)
+    if tick:
+        yield _update(export.t, tick)
+
+
+def _update(t: float, tick: Sequence[Point]) -> Update:
+    gauges = {
+        point.metric: point.value
+        for point in tick
+        if point.metric in GAUGES and point.value is not None and not point.no_recorded_value
+    }
+    return Update(t, tick[0].time_unix_nano, gauges)
+
+
+def differences(update: Update, write: Write) -> list[tuple[str, float | int | None, float | int | None]]:
+    """Return (metric, at the sink, written) for each gauge that is not the write's; None: not there.
+
+    A value that is not finite cannot be sent and is not missed.
+    """
+    found: list[tuple[str, float | int | None, float | int | None]] = []
+    for metric, name in GAUGES.items():
+        written = write.values.get(name)
+        if written is not None and not math.isfinite(written):
+            continue
+        arrived = update.gauges.get(metric)
+        if arrived != written:
+            found.append((metric, arrived, written))
+    return found
+
+
+def arrivals(record: RunRecord) -> list[Arrival]:
+    """Return every update with the write that it shows, in order of arrival."""
+    writes = record.ledger.writes
+    by_loss: dict[float, list[int]] = defaultdict(list)
+    for index, write in enumerate(writes):
+        if "training_loss" in write.values:
+            by_loss[write.values["training_loss"]].append(index)
+    named: list[Arrival] = []
+    newest = -1
+    for update in updates(record):
+        place = _named(update, by_loss.get(update.gauges[LOSS], []), writes, newest)
+        named.append(Arrival(update, None if place is None else writes[place], place))
+        newest = max(newest, -1 if place is None else place)
+    return named
+
+
+def _named(update: Update, candidates: list[int], writes: Sequence[Write], newest: int) -> int | None:
+    visible = [index for index in candidates if writes[index].t <= update.t + _STAMP_LATE_SECONDS]
+    alike = [index for index in visible if not differences(update, writes[index])] if len(visible) > 1 else []
+    options = alike or visible
+    if not options:
+        return None
+    return next((index for index in options if index >= newest), options[-1])

@@ -1,0 +1,208 @@
+"""The metrics file is a register: what arrives must be what was written, in order, the last write included."""
+
+from __future__ import annotations
+
+from harness.checks.arrivals import LOSS, Arrival, arrivals, differences
+from harness.checks.contract import Check, Measure, interval_seconds
+from harness.checks.spans import Span, phase_start, run_end
+from harness.record import RunRecord, Write
+from harness.scenario import CheckSpec
+
+_INTERVALS_VISIBLE = 1.5
+"""A write that stood for so many intervals was there at a reading: one interval, and room for jitter."""
+_HARMLESS_TO_FILE = ("collector-", "network-")
+"""Names of faults begin so where a reader of the metrics file sees all that the job writes."""
+
+
+def register_model(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Count what a last-value register never shows: a value never written, an older one after a newer, not the last."""
+    arrived = arrivals(record)
+    if not arrived or not record.ledger.writes:
+        return Measure(
+            None, 0, "no update reached the sink" if record.ledger.writes else "the job's ledger has no write"
+        )
+    wrong = _never_written(arrived) + _backward(arrived)
+    last = record.ledger.writes[-1]
+    if not _shows(arrived[-1], last):
+        seen = arrived[-1].write
+        found = f"write {seen.sequence}" if seen else "a value never written"
+        wrong.append((arrived[-1].t, f"the last update shows {found}, but the job's last write was {last.sequence}"))
+    if wrong:
+        at, evidence = min(wrong)
+        return Measure(float(len(wrong)), len(arrived), evidence, at, broken=True)
+    return Measure(
+        0.0, len(arrived), f"{len(arrived)} updates are an ordered part of {len(record.ledger.writes)} writes"
+    )
+
+
+def _never_written(arrived: list[Arrival]) -> list[tuple[float, str]]:
+    return [
+        (a.t, f"the update at {a.t:.1f} s shows a loss of {a.update.gauges[LOSS]!r}, which was never written")
+        for a in arrived
+        if a.write is None
+    ]
+
+
+def _backward(arrived: list[Arrival]) -> list[tuple[float, str]]:
+    wrong: list[tuple[float, str]] = []
+    newest: Write | None = None
+    for arrival in arrived:
+        write = arrival.write
+        if write is None:
+            continue
+        if newest is not None and write.sequence < newest.sequence:
+            wrong.append((arrival.t, f"at {arrival.t:.1f} s came write {write.sequence} after write {newest.sequence}"))
+        else:
+            newest = write
+    return wrong
+
+
+def _shows(arrival: Arrival, write: Write) -> bool:
+    """By value: where two writes are alike it does not matter which one an update is named after."""
+    return not differences(arrival.update, write) or (
+        arrival.write is not None and arrival.write.sequence == write.sequence
+    )
+
+
+def every_write_delivered(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Count the lost ones of those writes that a reading once an interval cannot miss, from the end of start-up on."""
+    due = _unmissable(record)
+    if not due:
+        return Measure(None, 0, "no write stood long enough to be read for certain")
+    shown = {arrival.write.sequence for arrival in arrivals(record) if arrival.write is not None}
+    lost = [write for write in due if write.sequence not in _with_equals(record, shown)]
+    if lost:
+        evidence = (
+            f"{len(lost)} of {len(due)} writes never reached the sink, the first of them write {lost[0].sequence}"
+        )
+        return Measure(float(len(lost)), len(due), f"{evidence}, at {lost[0].t:.1f} s", lost[0].t, broken=True)
+    return Measure(0.0, len(due), f"all {len(due)} writes that a reading once an interval cannot miss arrived")
+
+
+def _with_equals(record: RunRecord, shown: set[int]) -> set[int]:
+    """Add the neighbours that wrote the very same values: one delivery shows them all."""
+    found = set(shown)
+    for before, after in zip(record.ledger.writes, record.ledger.writes[1:], strict=False):
+        if before.sequence in found and before.values == after.values:
+            found.add(after.sequence)
+    return found
+
+
+def _unmissable(record: RunRecord) -> list[Write]:
+    """Writes that stood undisturbed for 1.5 intervals after start-up, and the job's last one."""
+    needed = _INTERVALS_VISIBLE * interval_seconds(record)
+    begin = phase_start(record, "warm-up") or 0.0
+    writes = record.ledger.writes
+    hidden = _hidden(record)
+    found: list[Write] = []
+    for index, write in enumerate(writes):
+        is_last = index == len(writes) - 1
+        end = run_end(record) if is_last else writes[index + 1].t
+        start = max(write.t, begin)
+        for span in hidden:
+            if span.start <= end and span.end >= start:
+                end = min(end, max(span.start, start))
+        if end - start >= needed or (is_last and record.ledger.ended is not None and not hidden_at(hidden, write.t)):
+            found.append(write)
+    return found
+
+
+def hidden_at(hidden: list[Span], t: float) -> bool:
+    """Whether a fault kept readers from the file at a moment."""
+    return any(span.holds(t) for span in hidden)
+
+
+def _hidden(record: RunRecord) -> list[Span]:
+    """Stretches in which a fault kept readers from what the job wrote."""
+    spans: list[Span] = []
+    began: dict[str, float] = {}
+    for event in record.events:
+        name = str(event.data.get("fault", ""))
+        if event.kind != "fault" or name.startswith(_HARMLESS_TO_FILE):
+            continue
+        key = f"{event.data.get('step')}/{name}"
+        if event.data.get("action") == "inject":
+            began.setdefault(key, event.t)
+        elif event.data.get("action") == "heal" and key in began:
+            spans.append(Span(began.pop(key), event.t))
+    return spans + [Span(start, run_end(record)) for start in began.values()]
+
+
+def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Count the gauges at the sink that are not those of the write which the update shows."""
+    compared = 0
+    wrong: list[tuple[float, str]] = []
+    for arrival in arrivals(record):
+        if arrival.write is None:
+            continue
+        found = differences(arrival.update, arrival.write)
+        compared += len(arrival.update.gauges)
+        wrong += [
+            (
+                arrival.t,
+                f"at {arrival.t:.1f} s {metric} is {_shown(seen)}, in write {arrival.write.sequence} {_shown(written)}",
+            )
+            for metric, seen, written in found
+        ]
+    if wrong:
+        at, evidence = min(wrong)
+        return Measure(float(len(wrong)), compared, evidence, at, broken=True)
+    return Measure(0.0 if compared else None, compared, f"{compared} values at the sink are those of the ledger")
+
+
+def _shown(value: float | None) -> str:
+    return "no value" if value is None else repr(value)
+
+
+def last_write_delivered(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Whether the job's last write reached the sink: it matters most."""
+    ledger = record.ledger
+    if not ledger.writes:
+        return Measure(None, 0, "the job's ledger has no write")
+    if ledger.ended is None:
+        return Measure(None, 0, "the job never said its end, so its last write is not known")
+    last = ledger.writes[-1]
+    arrived = arrivals(record)
+    first = next((a for a in arrived if a.t >= last.t - 1.0 and _shows(a, last)), None)
+    if first is not None:
+        evidence = f"the last write, {last.sequence}, arrived {max(0.0, first.t - last.t):.2f} s after it was written"
+        return Measure(0.0, 1, evidence, first.t)
+    if not arrived:
+        return Measure(None, 0, "no update reached the sink")
+    newest = next((a.write.sequence for a in reversed(arrived) if a.write is not None), None)
+    evidence = (
+        f"the last write, {last.sequence} at {last.t:.1f} s, never reached the sink; the newest there is {newest}"
+    )
+    return Measure(1.0, 1, evidence, last.t, broken=True)
+
+
+CHECKS = (
+    Check(
+        "register-model",
+        "updates are an ordered part of the writes, nothing never written, the last one seen",
+        "wrong deliveries",
+        register_model,
+        samples_min=3,
+    ),
+    Check(
+        "every-write-delivered",
+        "writes that stood long enough to be read, and never reached the sink",
+        "lost writes",
+        every_write_delivered,
+        samples_min=3,
+    ),
+    Check(
+        "values-match",
+        "gauges at the sink that differ from the write they show",
+        "wrong values",
+        values_match,
+        samples_min=5,
+    ),
+    Check(
+        "last-write-delivered",
+        "whether the job's last write was lost",
+        "lost writes",
+        last_write_delivered,
+        samples_min=1,
+    ),
+)

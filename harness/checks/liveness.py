@@ -1,0 +1,119 @@
+"""Whether the bridge lives through a fault, and how soon it is back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.checks.arrivals import arrivals
+from harness.checks.contract import Check, Measure, interval_seconds
+from harness.checks.resources import of_bridge
+from harness.checks.spans import heals, process_events, run_end, stop_signal
+from harness.record import Event, RunRecord
+from harness.scenario import CheckSpec
+
+_INTERVALS_TO_SPEAK = 2
+"""Observed for less than this after a heal, a silent bridge is not yet proven silent."""
+
+
+def alive(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Count the ends of the bridge's process between its first metric and the signal that asks it to end."""
+    stop = stop_signal(record)
+    ends = process_events(record, "bridge", "exited", "killed")
+    early = [event for event in ends if stop is None or event.t < stop.t]
+    if early:
+        evidence = (
+            f"the bridge ended by itself at {early[0].t:.1f} s{_code_of(early[0])}{_fault_before(record, early[0].t)}"
+        )
+        return Measure(float(len(early)), len(early), evidence, early[0].t, broken=True)
+    ready = process_events(record, "bridge", "ready")
+    if not ready or stop is None:
+        return Measure(None, 0, "the record has no moment from which, or to which, the bridge should live")
+    seen = [sample for sample in of_bridge(record) if ready[0].t <= sample.t <= stop.t and sample.processes > 0]
+    return Measure(0.0, len(seen), f"the bridge lived from {ready[0].t:.1f} s until its stop at {stop.t:.1f} s")
+
+
+def _code_of(event: Event) -> str:
+    code = event.data.get("exit_code")
+    return "" if code is None else f" with exit code {code}"
+
+
+def _fault_before(record: RunRecord, t: float) -> str:
+    """Say which fault was put in place last before a moment: the likely cause."""
+    faults = [e for e in record.events if e.kind == "fault" and e.data.get("action") == "inject" and e.t <= t]
+    return f", {t - faults[-1].t:.1f} s after {faults[-1].data.get('fault')} began" if faults else ""
+
+
+def values_after_fault(record: RunRecord, spec: CheckSpec) -> Measure:
+    """From a fault's heal to the first arrival of a value that was written after it, worst fault, s."""
+    named = [(arrival.t, arrival.write.t) for arrival in arrivals(record) if arrival.write is not None]
+
+    def first_after(heal: float) -> float | None:
+        return next((t for t, written in named if written > heal and t >= heal), None)
+
+    return _since_heal(record, spec, first_after, "value written after it")
+
+
+def first_arrival_after_recovery(record: RunRecord, spec: CheckSpec) -> Measure:
+    """From a fault's heal to the first export that the sink took, worst fault, s."""
+    taken = sorted(export.t for export in record.exports if export.delivered)
+
+    def first_after(heal: float) -> float | None:
+        return next((t for t in taken if t >= heal), None)
+
+    return _since_heal(record, spec, first_after, "export")
+
+
+def _since_heal(record: RunRecord, spec: CheckSpec, first_after: Callable[[float], float | None], what: str) -> Measure:
+    healed = heals(record, spec)
+    if not healed:
+        return Measure(None, 0, "no fault was healed")
+    silence = _INTERVALS_TO_SPEAK * interval_seconds(record)
+    worst: tuple[float, Event] | None = None
+    for event in healed:
+        first = first_after(event.t)
+        seconds = (run_end(record) if first is None else first) - event.t
+        if first is None:
+            evidence = (
+                f"after {_name(event)} was healed at {event.t:.1f} s no {what} came in the {seconds:.1f} s to the end"
+            )
+            proven = seconds >= silence
+            return Measure(seconds if proven else None, len(healed) if proven else 0, evidence, event.t, broken=proven)
+        if worst is None or seconds > worst[0]:
+            worst = (seconds, event)
+    assert worst is not None  # noqa: S101 - there is at least one heal; for the type checker
+    seconds, event = worst
+    evidence = f"the first {what} came {seconds:.2f} s after {_name(event)} was healed at {event.t:.1f} s"
+    return Measure(seconds, len(healed), evidence, event.t)
+
+
+def _name(event: Event) -> str:
+    return str(event.data.get("step") or event.data.get("fault"))
+
+
+CHECKS = (
+    Check(
+        "alive",
+        "ends of the bridge's process before it was asked to end",
+        "exits",
+        alive,
+        samples_min=3,
+    ),
+    Check(
+        "values-after-fault",
+        "from a fault's heal to the first value written after it at the sink",
+        "s",
+        values_after_fault,
+        samples_min=1,
+        whole_run=False,
+        needs_fault=True,
+    ),
+    Check(
+        "first-arrival-after-recovery",
+        "from a fault's heal to the first export at the sink",
+        "s",
+        first_arrival_after_recovery,
+        samples_min=1,
+        whole_run=False,
+        needs_fault=True,
+    ),
+)

@@ -1,0 +1,120 @@
+"""CPU, memory and network of the bridge under test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from harness.checks.contract import Check, Measure
+from harness.checks.spans import Span, inside, judged
+from harness.record import ResourceSample, RunRecord, WireSample
+from harness.scenario import CheckSpec
+
+WINDOW_SECONDS = 10.0
+"""CPU ticks are 10 ms: shorter windows measure the tick, not the process."""
+_MIB = 1024 * 1024
+_MB = 1000 * 1000
+_PERCENTILE = 0.95
+
+
+def of_bridge(record: RunRecord) -> list[ResourceSample]:
+    """Return the samples of the bridge's process tree."""
+    return [sample for sample in record.resources if sample.role == "bridge"]
+
+
+def cpu_percent(record: RunRecord, spec: CheckSpec) -> Measure:
+    """Percent of one core in the worst window of at least 10 s, from cumulative CPU time."""
+    windows: list[tuple[float, float, float]] = []
+    count = 0
+    for span in judged(record, spec):
+        samples = [sample for sample in of_bridge(record) if span.holds(sample.t)]
+        found = _windows(samples)
+        windows += found
+        count += len(samples) if found else 0
+    if not windows:
+        return Measure(None, 0, f"no window of {WINDOW_SECONDS:g} s has CPU figures of the bridge")
+    percent, start, end = max(windows)
+    evidence = f"the worst window, {start:.1f} s to {end:.1f} s, took {percent:.2f} % of one core"
+    return Measure(percent, count, evidence, start)
+
+
+def _windows(samples: Sequence[ResourceSample]) -> list[tuple[float, float, float]]:
+    """Return (percent, start, end) of the shortest window of at least 10 s from each sample on."""
+    windows: list[tuple[float, float, float]] = []
+    last = 0
+    for first in samples:
+        while last < len(samples) and samples[last].t - first.t < WINDOW_SECONDS:
+            last += 1
+        if last == len(samples):
+            break
+        seconds = samples[last].t - first.t
+        used = samples[last].cpu_seconds - first.cpu_seconds
+        if used >= 0:  # it falls where the process was replaced: such a window says nothing
+            windows.append((100 * used / seconds, first.t, samples[last].t))
+    return windows
+
+
+def rss_p95(record: RunRecord, spec: CheckSpec) -> Measure:
+    """95th percentile (nearest rank) of resident memory, MiB."""
+    spans = judged(record, spec)
+    samples = sorted((s for s in of_bridge(record) if inside(spans, s.t)), key=lambda sample: sample.rss_bytes)
+    if not samples:
+        return Measure(None, 0, "no memory figure of the bridge in the judged phases")
+    ranked = samples[math.ceil(_PERCENTILE * len(samples)) - 1]
+    mib = ranked.rss_bytes / _MIB
+    return Measure(
+        mib, len(samples), f"95 % of the samples are at or below {mib:.2f} MiB, reached at {ranked.t:.1f} s", ranked.t
+    )
+
+
+def rss_peak(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Highest resident memory of the whole run by the kernel's own mark (VmHWM), MB of 10^6 bytes."""
+    samples = of_bridge(record)
+    if not samples:
+        return Measure(None, 0, "no memory figure of the bridge")
+    worst = max(samples, key=lambda sample: sample.peak_rss_bytes)
+    mb = worst.peak_rss_bytes / _MB
+    return Measure(mb, len(samples), f"the peak was {mb:.2f} MB, reached by {worst.t:.1f} s", worst.t)
+
+
+def network_rate(record: RunRecord, spec: CheckSpec) -> Measure:
+    """Bytes on the wire, both directions, over the busiest judged stretch, Mbit/s."""
+    rates: list[tuple[float, Span]] = []
+    count = 0
+    for span in judged(record, spec):
+        samples = [sample for sample in record.wire if span.holds(sample.t)]
+        if len(samples) > 1 and samples[-1].t > samples[0].t:
+            count += len(samples)
+            rates.append((_mbit_per_second(samples[0], samples[-1]), Span(samples[0].t, samples[-1].t)))
+    if not rates:
+        return Measure(None, 0, "no two figures of the bytes on the wire in one judged stretch")
+    rate, span = max(rates, key=lambda pair: pair[0])
+    return Measure(rate, count, f"{rate:.4f} Mbit/s from {span.start:.1f} s to {span.end:.1f} s", span.start)
+
+
+def _mbit_per_second(first: WireSample, last: WireSample) -> float:
+    moved = last.sent_bytes - first.sent_bytes + last.received_bytes - first.received_bytes
+    return moved * 8 / 1_000_000 / (last.t - first.t)
+
+
+CHECKS = (
+    Check(
+        "cpu-percent",
+        "CPU time of the process tree, worst window of at least 10 s",
+        "% of one core",
+        cpu_percent,
+        samples_min=5,
+        whole_run=False,
+        alone=True,
+    ),
+    Check("rss-p95", "resident memory, 95th percentile", "MiB", rss_p95, samples_min=10, whole_run=False, alone=True),
+    Check(
+        "rss-peak",
+        "resident memory, the kernel's own peak, start-up included",
+        "MB",
+        rss_peak,
+        samples_min=3,
+        alone=True,
+    ),
+    Check("network-rate", "bytes on the wire, both directions", "Mbit/s", network_rate, samples_min=5, whole_run=False),
+)

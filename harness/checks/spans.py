@@ -1,0 +1,98 @@
+"""Which parts of a run a check looks at, and the runner's moments in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.record import Event, Phase, RunRecord
+from harness.scenario import CheckSpec
+
+_NOT_JUDGED = frozenset({"warm-up", "drain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the run, in seconds since its origin."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.end - self.start
+
+    def holds(self, t: float) -> bool:
+        """Whether a moment lies in it."""
+        return self.start <= t <= self.end
+
+
+def selected(phases: Iterable[Phase], during: tuple[str, ...]) -> list[Phase]:
+    """Return the phases that ``during`` names by name or kind; without names all but warm-up and drain."""
+    return [
+        phase
+        for phase in phases
+        if (phase.name in during or phase.kind in during if during else phase.kind not in _NOT_JUDGED)
+    ]
+
+
+def judged(record: RunRecord, spec: CheckSpec) -> tuple[Span, ...]:
+    """Return the stretches that a check judges; phases that follow one another are one stretch."""
+    spans: list[Span] = []
+    for phase in sorted(selected(record.phases, spec.during), key=lambda phase: phase.start):
+        if spans and phase.start <= spans[-1].end:
+            spans[-1] = Span(spans[-1].start, max(spans[-1].end, phase.end))
+        else:
+            spans.append(Span(phase.start, phase.end))
+    return tuple(spans)
+
+
+def inside(spans: Iterable[Span], t: float) -> bool:
+    """Whether a moment lies in any of the stretches."""
+    return any(span.holds(t) for span in spans)
+
+
+def phase_start(record: RunRecord, kind: str) -> float | None:
+    """Return when the first phase of a kind began."""
+    return min((phase.start for phase in record.phases if phase.kind == kind), default=None)
+
+
+def run_end(record: RunRecord) -> float:
+    """Return the last moment that the record knows of."""
+    moments = [0.0]
+    moments += [record.meta.ended] if record.meta.ended is not None else []
+    moments += [event.t for event in record.events[-1:]]
+    moments += [phase.end for phase in record.phases[-1:]]
+    return max(moments)
+
+
+def process_events(record: RunRecord, role: str, *actions: str) -> list[Event]:
+    """Return what happened to a process, in order."""
+    return [
+        event
+        for event in record.events
+        if event.kind == "process" and event.data.get("role") == role and event.data.get("action") in actions
+    ]
+
+
+def stop_signal(record: RunRecord) -> Event | None:
+    """Return the signal that asked the bridge to end: that of the drain, for a fault may have signalled it before."""
+    signals = process_events(record, "bridge", "signalled")
+    drain = phase_start(record, "drain")
+    late = [event for event in signals if drain is not None and event.t >= drain]
+    return late[0] if late else signals[-1] if signals else None
+
+
+def heals(record: RunRecord, spec: CheckSpec) -> list[Event]:
+    """Return the moments at which a fault of the timeline was taken away, before the bridge was asked to end."""
+    stop = stop_signal(record)
+    return [
+        event
+        for event in record.events
+        if event.kind == "fault"
+        and event.data.get("action") == "heal"
+        and event.data.get("ok")
+        and (stop is None or event.t < stop.t)
+        and (not spec.during or event.data.get("step") in spec.during)
+    ]
