@@ -1,0 +1,213 @@
+"""The one thread beside the loop: it drives `bridge.delivery` through a transport.
+
+One turn is: ask what is next, then send it or wait, then tell the outcome. The loop's thread only puts: it compresses,
+holds a lock for some microseconds, and never waits for the network. The sender is woken by a pipe: by a put only when
+it waits for one, by stop always, also out of a call in flight, whose `Patience` is then shorter than it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import zlib
+from collections.abc import Callable
+
+from bridge import otlp
+from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait
+from bridge.outbox import Request
+from bridge.sender_reports import SenderReports
+from bridge.transports import Transport
+
+# Measured on requests of the nine metrics (2229 B): level 1 gives 743 B in 47 us, level 6 gives 727 B in 62 us. A
+# window of 4 KiB with small tables gives the same size and leaves 0.2 MiB of pages untouched.
+_ZLIB_LEVEL, _ZLIB_WINDOW_BITS, _ZLIB_MEMORY_LEVEL = 1, 12, 5
+
+_JOIN_GRACE_SECONDS = 0.25
+
+
+class Sender:
+    """Delivers what is put, in the background, until it is stopped.
+
+    Args:
+        delivery: the queue and its rules; from now on only this object touches it.
+        transport: makes the calls, in the sender's thread alone.
+        clock: monotonic seconds, the clock that the transport's deadlines are on.
+        log: takes changes of state and rate-limited repeats.
+        rest_seconds: the pause after an unexpected error of our own code.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        transport: Transport,
+        clock: Callable[[], float],
+        log: logging.Logger,
+        *,
+        rest_seconds: float = 1.0,
+    ) -> None:
+        self._delivery = delivery
+        self._transport = transport
+        self._clock = clock
+        self._reports = SenderReports(log)
+        self._lock = threading.Lock()
+        self._wakeup = Wakeup()
+        self._waits_for_put = False
+        self._number = 0
+        self._rest_seconds = rest_seconds
+        self._rest_ends = threading.Event()
+        # A daemon: should a transport break its contract and hang, the process can still end inside its budget.
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver.
+
+        Raises:
+            RuntimeError: no thread can be started, or it was started before.
+        """
+        self._thread.start()
+
+    def put(self, encoded: bytes) -> None:
+        """Hand over one encoded ExportMetricsServiceRequest. Never waits for the network. After stop it is lost."""
+        body = compress(encoded)
+        with self._lock:
+            self._number += 1
+            self._delivery.put(Request(self._number, body, len(encoded)), self._clock())
+            wake, self._waits_for_put = self._waits_for_put, False
+        if wake:
+            self._wakeup.wake()
+
+    def stats(self) -> Stats:
+        """All figures of this moment."""
+        with self._lock:
+            return self._delivery.stats()
+
+    def stop(self, budget_seconds: float) -> Stats:
+        """Drain and end. Returns when all is delivered or the budget is spent, 0.25 s later at the latest.
+
+        What could not be delivered is counted under the reason "shutdown". A second stop returns the same figures.
+        """
+        with self._lock:
+            self._delivery.stop(self._clock(), budget_seconds)
+        self._wakeup.wake()
+        self._rest_ends.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, budget_seconds) + _JOIN_GRACE_SECONDS)
+        with self._lock:
+            self._delivery.abandon()
+            stats = self._delivery.stats()
+        if not self._thread.is_alive():
+            self._wakeup.close()  # a thread that hangs may still look at it
+        return stats
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if not self._turn():
+                    break
+            except Exception as error:  # noqa: BLE001 - whatever it is, delivery must not end silently
+                self._broke(error)
+        self._close()
+
+    def _turn(self) -> bool:
+        """Do what is next; False at the end."""
+        with self._lock:
+            step = self._delivery.next_step(self._clock())
+            self._waits_for_put = isinstance(step, Wait) and step.seconds is None
+        if isinstance(step, Done):
+            return False
+        if isinstance(step, Wait):
+            self._transport.idle(self._wakeup.fileno(), step.seconds)
+            self._wakeup.clear()
+        else:
+            self._tell(self._send(step))
+        return True
+
+    def _send(self, step: Send) -> otlp.Outcome:
+        bodies = [zlib.decompress(request.body) for request in step.requests]
+        return otlp.export(self._transport, bodies, _CallPatience(self._lock, self._delivery, self._wakeup))
+
+    def _tell(self, outcome: otlp.Outcome | Broken) -> None:
+        with self._lock:
+            now = self._clock()
+            before = self._delivery.stats()
+            self._delivery.outcome(outcome, now)
+            after = self._delivery.stats()
+        self._reports.outcome(outcome, before, after, now)
+
+    def _broke(self, error: Exception) -> None:
+        """Something raised what nothing there should raise: say it, count it, rest, go on."""
+        try:
+            self._reports.broke(error, self._clock())
+            self._tell(Broken(f"{type(error).__name__}: {error}"))
+        except Exception:  # noqa: BLE001, S110 - the report itself broke; there is nobody left to tell
+            pass
+        # Neither by the transport nor by the pipe: one of them may be what broke. Stop ends this rest, once.
+        self._rest_ends.wait(self._rest_seconds)
+        self._rest_ends.clear()
+
+    def _close(self) -> None:
+        try:
+            self._transport.close()
+        except Exception as error:  # noqa: BLE001 - as in _run
+            self._reports.broke(error, self._clock())
+
+
+class Wakeup:
+    """A pipe whose reading end becomes readable by `wake`, until `clear`."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._closed = False
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._reader
+
+    def wake(self) -> None:
+        """Make it readable; once is as good as many times."""
+        try:
+            if not self._closed:
+                os.write(self._writer, b"\0")
+        except BlockingIOError:
+            pass  # full, so it is readable
+
+    def clear(self) -> None:
+        """Make it unreadable."""
+        try:
+            while os.read(self._reader, 4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Give both descriptors back."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._reader)
+            os.close(self._writer)
+
+
+class _CallPatience:
+    """How long the call in flight may still take. Looking at the deadline takes the wake-up that asked for the look."""
+
+    def __init__(self, lock: threading.Lock, delivery: Delivery, wakeup: Wakeup) -> None:
+        self._lock = lock
+        self._delivery = delivery
+        self._wakeup = wakeup
+
+    def deadline(self) -> float:
+        self._wakeup.clear()
+        with self._lock:
+            return self._delivery.call_ends_at()
+
+    def fileno(self) -> int:
+        return self._wakeup.fileno()
+
+
+def compress(encoded: bytes) -> bytes:
+    """Return what `zlib.decompress` turns back."""
+    deflate = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _ZLIB_WINDOW_BITS, _ZLIB_MEMORY_LEVEL)
+    return deflate.compress(encoded) + deflate.flush()
