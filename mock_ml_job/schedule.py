@@ -1,0 +1,45 @@
+"""When to write: an open schedule, which a slow write does not push back."""
+
+from __future__ import annotations
+
+import math
+
+
+class Schedule:
+    """Slot i is due at ``start + i * period``, seconds of one clock, which its callers read.
+
+    A slot whose time has come is taken at once; slots before it that were not taken are missed. A period of 0 means no
+    schedule: always due, never missed.
+    """
+
+    def __init__(self, start: float, period_seconds: float) -> None:
+        self._start = start
+        self._period = period_seconds
+        self._next = 0
+        self.missed = 0
+        """Slots that were wanted and skipped because the next one was due already."""
+
+    def due(self, now: float) -> float:
+        """Return when the next write is due; it may lie in the past."""
+        return self._start + self._next * self._period if self._period else now
+
+    def take(self, now: float) -> float | None:
+        """Take the newest slot that is due and return when it was; None when none is."""
+        if not self._period:
+            return now
+        newest = self._newest(now)
+        if newest < self._next:
+            return None
+        self.missed += newest - self._next
+        self._next = newest + 1
+        return self._start + newest * self._period
+
+    def pass_over(self, now: float) -> None:
+        """Let the slots that are due by now go by, uncounted."""
+        if self._period:
+            self._next = max(self._next, self._newest(now) + 1)
+
+    def _newest(self, now: float) -> int:
+        newest = math.floor((now - self._start) / self._period)
+        # The quotient's rounding must not deny a slot whose time, computed as `due` does, has come.
+        return newest + 1 if self._start + (newest + 1) * self._period <= now else newest
