@@ -107,8 +107,8 @@ def export(transport: Transport, bodies: Sequence[bytes], patience: Patience) ->
 def outcome_of(answer: Answer) -> Outcome:
     """Judge an answer by OTLP's rules.
 
-    A status that came as an answer is `Busy` or `Refused`, UNAVAILABLE too: somebody is there and asks for patience, so it
-    is backed off from. Only a connection that cannot be made or that breaks is `Unreachable` and tried every second.
+    A status that came as an answer is `Busy` or `Refused`, UNAVAILABLE too: somebody is there and asks for patience,
+    so it is backed off from. Only a connection that cannot be made or that breaks is `Unreachable`.
     """
     status = status_name(answer.status)
     if status == "OK":

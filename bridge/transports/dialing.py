@@ -1,0 +1,152 @@
+"""From a host and a port to a connected socket: every address is tried, each for a bounded time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+
+from bridge.transports.waiting import READABLE, WRITABLE, Waiting
+
+CONNECT_SECONDS = 2.0
+"""For one address: a lost SYN is sent again after 1 s, so two tries fit in; then the next address is better."""
+RESOLVE_SECONDS = 5.0
+"""For one look-up: as long as the C library gives one name server by default."""
+
+Address = tuple[socket.AddressFamily, tuple[object, ...]]
+
+
+class DialError(Exception):
+    """No connection; the text says why, in words for a person."""
+
+
+def literal(host: str, port: int) -> Address | None:
+    """Turn a written IPv4 or IPv6 address into one to connect to; None where ``host`` is a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return family, (host, port)
+    return None
+
+
+class Resolver:
+    """Looks one name up, anew each time, without ever hanging.
+
+    The C library's look-up cannot be interrupted, so it runs in a thread of its own that nobody joins. While one hangs
+    no second is started: the next call waits for the same.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._running: _LookUp | None = None
+
+    def addresses(self, waiting: Waiting) -> tuple[Address, ...]:
+        """Find the addresses, in the order of the system's preference.
+
+        Raises:
+            DialError: the name is not known, or nobody says so within `RESOLVE_SECONDS`.
+            OutOfTimeError: the call's deadline came first.
+        """
+        known = literal(self._host, self._port)
+        if known is not None:
+            return (known,)
+        if self._running is None:
+            try:
+                self._running = _LookUp(self._host, self._port)
+            except (OSError, RuntimeError) as error:  # no descriptor, no thread
+                raise DialError(f"the name {self._host!r} could not be looked up: {error}") from error
+        if not waiting.wait(self._running.fileno(), READABLE, waiting.now() + RESOLVE_SECONDS):
+            raise DialError(f"the name {self._host!r} was not resolved within {RESOLVE_SECONDS:g} s")
+        finished, self._running = self._running, None
+        return finished.result()
+
+
+class _LookUp:
+    """One look-up in a daemon thread; its descriptor becomes readable when it is done."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._found: tuple[Address, ...] = ()
+        self._failed: str | None = None
+        self._read_end, self._write_end = os.pipe()
+        threading.Thread(target=self._run, name="name-look-up", daemon=True).start()
+
+    def fileno(self) -> int:
+        return self._read_end
+
+    def result(self) -> tuple[Address, ...]:
+        os.close(self._read_end)
+        if self._failed is not None:
+            raise DialError(f"the name {self._host!r} could not be resolved: {self._failed}")
+        return self._found
+
+    def _run(self) -> None:
+        try:
+            # As bytes: for text the interpreter loads its table of international names, about 1 MiB.
+            name = self._host.encode("ascii") if self._host.isascii() else self._host
+            found = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
+            self._found = tuple((family, sockaddr) for family, _, _, _, sockaddr in found)
+        except (OSError, UnicodeError) as error:
+            self._failed = getattr(error, "strerror", None) or str(error)
+        finally:
+            os.close(self._write_end)
+
+
+def connect(address: Address, waiting: Waiting) -> socket.socket:
+    """Open a TCP connection; the socket does not block.
+
+    Raises:
+        DialError: refused, unreachable, or not there within `CONNECT_SECONDS`.
+        OutOfTimeError: the call's deadline came first.
+    """
+    try:
+        sock = socket.socket(address[0], socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    except OSError as error:
+        raise DialError(f"{spelled(address)}: no socket ({why(error)})") from error
+    try:
+        _connect(sock, address, waiting)
+    except OSError as error:
+        sock.close()
+        raise DialError(f"{spelled(address)}: {why(error)}") from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connect(sock: socket.socket, address: Address, waiting: Waiting) -> None:
+    code = sock.connect_ex(address[1])
+    if code == errno.EINPROGRESS:
+        if not waiting.wait(sock.fileno(), WRITABLE, waiting.now() + CONNECT_SECONDS):
+            raise DialError(f"{spelled(address)}: did not accept the connection within {CONNECT_SECONDS:g} s")
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not code and sock.getsockname() == sock.getpeername():
+        # A port of the ephemeral range that nobody listens on can be given to the very socket that asks for it.
+        code = errno.ECONNREFUSED
+    if code:
+        raise OSError(code, os.strerror(code))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def spelled(address: Address) -> str:
+    """Write an address as people do: host:port, an IPv6 host in brackets."""
+    host, port = address[1][:2]
+    return f"[{host}]:{port}" if address[0] == socket.AF_INET6 else f"{host}:{port}"
+
+
+def why(error: OSError) -> str:
+    """Say in words what the system said in a number."""
+    match error.errno:
+        case errno.ECONNREFUSED:
+            return "refused the connection"
+        case errno.ECONNRESET | errno.EPIPE:
+            return "reset the connection"
+        case errno.ETIMEDOUT:
+            return "does not answer"
+        case _:
+            return (error.strerror or str(error)).lower()
