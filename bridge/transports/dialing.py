@@ -6,14 +6,13 @@ import errno
 import os
 import socket
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from bridge.transports.waiting import READABLE, WRITABLE, Waiting
 
-CONNECT_SECONDS = 2.0
-"""For one address: a lost SYN is sent again after 1 s, so two tries fit in; then the next address is better."""
-RESOLVE_SECONDS = 5.0
-"""For one look-up: as long as the C library gives one name server by default."""
-
+LookUp = Callable[..., Sequence[tuple[Any, ...]]]
+"""`socket.getaddrinfo`, or what stands in for it."""
 Address = tuple[socket.AddressFamily, tuple[object, ...]]
 
 
@@ -39,16 +38,17 @@ class Resolver:
     no second is started: the next call waits for the same.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, look_up: LookUp = socket.getaddrinfo) -> None:
         self._host = host
         self._port = port
+        self._look_up = look_up
         self._running: _LookUp | None = None
 
-    def addresses(self, waiting: Waiting) -> tuple[Address, ...]:
+    def addresses(self, waiting: Waiting, seconds: float) -> tuple[Address, ...]:
         """Find the addresses, in the order of the system's preference.
 
         Raises:
-            DialError: the name is not known, or nobody says so within `RESOLVE_SECONDS`.
+            DialError: the name is not known, or nobody says so within ``seconds``.
             OutOfTimeError: the call's deadline came first.
         """
         known = literal(self._host, self._port)
@@ -56,11 +56,11 @@ class Resolver:
             return (known,)
         if self._running is None:
             try:
-                self._running = _LookUp(self._host, self._port)
+                self._running = _LookUp(self._host, self._port, self._look_up)
             except (OSError, RuntimeError) as error:  # no descriptor, no thread
                 raise DialError(f"the name {self._host!r} could not be looked up: {error}") from error
-        if not waiting.wait(self._running.fileno(), READABLE, waiting.now() + RESOLVE_SECONDS):
-            raise DialError(f"the name {self._host!r} was not resolved within {RESOLVE_SECONDS:g} s")
+        if not waiting.wait(self._running.fileno(), READABLE, waiting.now() + seconds):
+            raise DialError(f"the name {self._host!r} was not resolved within {seconds:g} s")
         finished, self._running = self._running, None
         return finished.result()
 
@@ -68,9 +68,10 @@ class Resolver:
 class _LookUp:
     """One look-up in a daemon thread; its descriptor becomes readable when it is done."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, look_up: LookUp) -> None:
         self._host = host
         self._port = port
+        self._look_up = look_up
         self._found: tuple[Address, ...] = ()
         self._failed: str | None = None
         self._read_end, self._write_end = os.pipe()
@@ -89,7 +90,7 @@ class _LookUp:
         try:
             # As bytes: for text the interpreter loads its table of international names, about 1 MiB.
             name = self._host.encode("ascii") if self._host.isascii() else self._host
-            found = socket.getaddrinfo(name, self._port, type=socket.SOCK_STREAM)
+            found = self._look_up(name, self._port, type=socket.SOCK_STREAM)
             self._found = tuple((family, sockaddr) for family, _, _, _, sockaddr in found)
         except (OSError, UnicodeError) as error:
             self._failed = getattr(error, "strerror", None) or str(error)
@@ -97,11 +98,11 @@ class _LookUp:
             os.close(self._write_end)
 
 
-def connect(address: Address, waiting: Waiting) -> socket.socket:
+def connect(address: Address, waiting: Waiting, seconds: float) -> socket.socket:
     """Open a TCP connection; the socket does not block.
 
     Raises:
-        DialError: refused, unreachable, or not there within `CONNECT_SECONDS`.
+        DialError: refused, unreachable, or not there within ``seconds``.
         OutOfTimeError: the call's deadline came first.
     """
     try:
@@ -109,7 +110,7 @@ def connect(address: Address, waiting: Waiting) -> socket.socket:
     except OSError as error:
         raise DialError(f"{spelled(address)}: no socket ({why(error)})") from error
     try:
-        _connect(sock, address, waiting)
+        _connect(sock, address, waiting, seconds)
     except OSError as error:
         sock.close()
         raise DialError(f"{spelled(address)}: {why(error)}") from error
@@ -119,11 +120,11 @@ def connect(address: Address, waiting: Waiting) -> socket.socket:
     return sock
 
 
-def _connect(sock: socket.socket, address: Address, waiting: Waiting) -> None:
+def _connect(sock: socket.socket, address: Address, waiting: Waiting, seconds: float) -> None:
     code = sock.connect_ex(address[1])
     if code == errno.EINPROGRESS:
-        if not waiting.wait(sock.fileno(), WRITABLE, waiting.now() + CONNECT_SECONDS):
-            raise DialError(f"{spelled(address)}: did not accept the connection within {CONNECT_SECONDS:g} s")
+        if not waiting.wait(sock.fileno(), WRITABLE, waiting.now() + seconds):
+            raise DialError(f"{spelled(address)}: did not accept the connection within {seconds:g} s")
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not code and sock.getsockname() == sock.getpeername():
         # A port of the ephemeral range that nobody listens on can be given to the very socket that asks for it.

@@ -7,6 +7,7 @@ time; no event loop, and no thread but for a name's look-up.
 from __future__ import annotations
 
 import select
+import socket
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,11 +20,11 @@ from hpack import NeverIndexedHeaderTuple
 from bridge.errors import TransportError
 from bridge.otlp import METHOD
 from bridge.transports import Answer, Patience
-from bridge.transports.dialing import Address, DialError, Resolver, connect, spelled
+from bridge.transports.dialing import Address, DialError, LookUp, Resolver, connect, spelled
 from bridge.transports.http2_connection import Connection
 from bridge.transports.http2_exchange import Exchange, Header, framed
 from bridge.transports.http2_gate import BrokenError
-from bridge.transports.waiting import READABLE, OutOfTimeError, Waiting, milliseconds
+from bridge.transports.waiting import DEFAULT_TIMING, READABLE, OutOfTimeError, Timing, Waiting, milliseconds
 
 _TIMEOUT_MILLISECONDS_MAX = 99_999_999
 """grpc-timeout has at most eight digits."""
@@ -56,6 +57,8 @@ class Http2Transport:
         user_agent: what we call ourselves to it.
         headers: further request headers, names in lower case.
         gzip: whether messages are compressed.
+        timing: how long the parts of a call may take.
+        look_up: finds a name's addresses.
         clock: monotonic seconds; the deadlines of `Patience` are on the same clock.
     """
 
@@ -66,12 +69,15 @@ class Http2Transport:
         *,
         headers: Sequence[tuple[str, str]] = (),
         gzip: bool = False,
+        timing: Timing = DEFAULT_TIMING,
+        look_up: LookUp = socket.getaddrinfo,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._gzip = gzip
+        self._timing = timing
         self._clock = clock
-        self._resolver = Resolver(endpoint.host, endpoint.port)
+        self._resolver = Resolver(endpoint.host, endpoint.port, look_up)
         self._definition = call_definition(endpoint)
         self._metadata = call_metadata(user_agent, headers, gzip=gzip)
         self._connection: Connection | None = None
@@ -139,7 +145,7 @@ class Http2Transport:
         """
         reasons = []
         try:
-            for address in self._resolver.addresses(waiting):
+            for address in self._resolver.addresses(waiting, self._timing.resolve):
                 try:
                     self._connection = self._greeted(address, waiting)
                 except (DialError, BrokenError) as error:
@@ -155,7 +161,7 @@ class Http2Transport:
     def _greeted(self, address: Address, waiting: Waiting) -> Connection:
         if self._endpoint.tls:
             raise DialError("TLS was asked for, and this version has plain text only")
-        connection = Connection(connect(address, waiting), self._clock)
+        connection = Connection(connect(address, waiting, self._timing.connect), self._clock, self._timing)
         try:
             connection.greet(waiting)
         except BrokenError as error:

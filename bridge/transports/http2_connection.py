@@ -26,15 +26,7 @@ from hyperframe.frame import Frame, GoAwayFrame
 from bridge.transports.dialing import why
 from bridge.transports.http2_exchange import Exchange, Header, error_name
 from bridge.transports.http2_gate import FRAME_BYTES_MAX, BrokenError, FrameGate
-from bridge.transports.waiting import READABLE, WRITABLE, Waiting
-
-SETTINGS_SECONDS = 2.5
-"""How long a peer that accepted the connection may take to speak HTTP/2; more means that nobody reads there."""
-PING_AFTER_SECONDS = (2.0, 4.0)
-"""A call that hears nothing for so long sends its first, its second PING. There is no third until the peer has answered
-a call: servers count pings without data in between, and end the connection (too_many_pings) at the third."""
-PING_ANSWER_SECONDS = 3.0
-"""A peer from which nothing at all comes for so long after a PING is gone: 5 s after the last sign of life."""
+from bridge.transports.waiting import READABLE, WRITABLE, Timing, Waiting
 
 HEADER_LIST_BYTES_MAX = 16 << 10
 """gRPC suggests 8 KiB; the details of a status come on top."""
@@ -68,11 +60,13 @@ class Connection:
     Args:
         sock: connected and not blocking.
         clock: monotonic seconds.
+        timing: when a peer that says nothing is given up.
     """
 
-    def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
+    def __init__(self, sock: socket.socket, clock: Callable[[], float], timing: Timing) -> None:
         self._sock = sock
         self._clock = clock
+        self._timing = timing
         self._unwritten = bytearray()
         self._framed_bytes = 0
         self._write_failure: str | None = None
@@ -126,14 +120,15 @@ class Connection:
         """Exchange SETTINGS, so that a request goes only to a peer that is known to speak HTTP/2.
 
         Raises:
-            BrokenError: it does not, or not within `SETTINGS_SECONDS`.
+            BrokenError: it does not, or not in time.
             OutOfTimeError: the call's deadline came first.
         """
-        until = self._clock() + SETTINGS_SECONDS
+        seconds = self._timing.settings
+        until = self._clock() + seconds
         while not self._settings_received:
             self.turn(waiting, until)
             if self._clock() >= until and not self._settings_received:
-                raise BrokenError(f"accepted the connection, but did not speak HTTP/2 within {SETTINGS_SECONDS:g} s")
+                raise BrokenError(f"accepted the connection, but did not speak HTTP/2 within {seconds:g} s")
 
     def begin(self, headers: Sequence[Header], message: bytes) -> Exchange | None:
         """Start a request; None while the peer's limit on streams allows none: take a `turn` and ask again."""
@@ -147,8 +142,12 @@ class Connection:
         return self._exchange
 
     def push(self, exchange: Exchange) -> None:
-        """Frame as much of the message as the peer's windows, its frame size and our buffer allow."""
-        while exchange.sent_at_byte is None and not exchange.over and len(self._unwritten) < UNSENT_BYTES_MAX:
+        """Frame and write as much of the message as the peer's windows, its frame size and the socket allow."""
+        while exchange.sent_at_byte is None and not exchange.over:
+            if len(self._unwritten) >= UNSENT_BYTES_MAX:
+                self._write()
+                if len(self._unwritten) >= UNSENT_BYTES_MAX:
+                    return
             window = self._h2.local_flow_control_window(exchange.stream_id)
             size = min(window, self._h2.max_outbound_frame_size, FRAME_BYTES_MAX, len(exchange.unsent))
             if size <= 0:
@@ -188,23 +187,23 @@ class Connection:
         """
         now = self._clock()
         if self._ping_at is not None:
-            gone_at = max(self._ping_at, began_at) + PING_ANSWER_SECONDS
+            gone_at = max(self._ping_at, began_at) + self._timing.ping_answer
             if now >= gone_at:
                 raise BrokenError("the peer is silent: it answers neither the request nor a PING")
             return gone_at
-        if self._pings == len(PING_AFTER_SECONDS):
-            return now + PING_ANSWER_SECONDS
-        ping_at = max(self._heard_at, began_at) + PING_AFTER_SECONDS[self._pings]
+        if self._pings == len(self._timing.ping_after):
+            return now + self._timing.ping_answer
+        ping_at = max(self._heard_at, began_at) + self._timing.ping_after[self._pings]
         if now < ping_at:
             return ping_at
         self._h2.ping(self._pings.to_bytes(8, "big"))
         self._pings += 1
         self._ping_at = now
-        return now + PING_ANSWER_SECONDS
+        return now + self._timing.ping_answer
 
     def lives(self, since: float) -> bool:
         """Whether the peer gave a sign of life since then, and can be asked for another one."""
-        return self._heard_at > since and self._ping_at is None and self._pings < len(PING_AFTER_SECONDS)
+        return self._heard_at > since and self._ping_at is None and self._pings < len(self._timing.ping_after)
 
     def turn(self, waiting: Waiting, until: float) -> None:
         """Write what can be written, wait until the moment ``until`` at most, take what came.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bridge.transports import Patience
 
@@ -11,6 +12,26 @@ READABLE = select.POLLIN
 WRITABLE = select.POLLOUT
 LOOK_AGAIN_SECONDS = 0.1
 """How often a deadline is looked at whose descriptor stays readable: polling that one would spin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long each part of a call may take, in seconds, whatever time the call as a whole has."""
+
+    resolve: float = 5.0
+    """One look-up of a name: as long as the C library gives one name server by default."""
+    connect: float = 2.0
+    """One address: a lost SYN is sent again after 1 s, so two tries fit in; then the next address is better."""
+    settings: float = 2.5
+    """From the connection to the peer's first frame: more means that nobody reads there."""
+    ping_after: tuple[float, ...] = (2.0, 4.0)
+    """A call that hears nothing for so long sends its first, its second PING. There is no third until the peer has
+    answered a call: servers count pings without data in between and at the third say GOAWAY (too_many_pings)."""
+    ping_answer: float = 3.0
+    """A peer from which nothing at all comes for so long after a PING is gone: 5 s after the last sign of life."""
+
+
+DEFAULT_TIMING = Timing()
 
 
 class OutOfTimeError(Exception):
