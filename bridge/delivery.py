@@ -185,6 +185,8 @@ class Delivery:
 
     def stop(self, now: float, budget_seconds: float) -> None:
         """Drain from here on: the pause ends, and all must end inside the budget. A later call can only shorten it."""
+        if self._done:
+            return
         ends_at = now + max(0.0, budget_seconds)
         self._drain_ends_at = ends_at if self._drain_ends_at is None else min(self._drain_ends_at, ends_at)
         self._not_before = now

@@ -16,10 +16,10 @@ REPEAT_SECONDS = 60.0
 FLAP_SECONDS = 10.0
 
 _DROPS = {
-    QUEUE_FULL: "the queue is full: the oldest made room",
+    QUEUE_FULL: "the queue is full and the oldest made room",
     TOO_LARGE: "larger than the whole queue may be",
-    REFUSED: "the collector refused them for good",
-    INTERNAL_ERROR: "sending them broke our own code again and again",
+    REFUSED: "refused by the collector for good",
+    INTERNAL_ERROR: "sending broke our own code again and again",
 }
 
 
@@ -57,12 +57,15 @@ class SenderReports:
                 return
             self._failure_said = True
             self._log.warning(
-                "delivery fails: %s; %d requests wait, next attempt in %.1f s", reason, stats.queue_count, pause_seconds
+                "delivery fails: %s; requests waiting: %d; next attempt in %.1f s",
+                reason,
+                stats.queue_count,
+                pause_seconds,
             )
             self._next_lines["failing"] = now + REPEAT_SECONDS
         elif self._may_say("failing", now, REPEAT_SECONDS):
             self._log.warning(
-                "delivery still fails after %.0f s and %d attempts: %s; %d requests wait (%d of %d bytes), "
+                "delivery still fails after %.0f s (attempts: %d): %s; requests waiting: %d (%d of %d bytes); "
                 "next attempt in %.1f s",
                 now - self._failing_since,
                 stats.failures_in_a_row,
@@ -80,13 +83,18 @@ class SenderReports:
             return  # refused: the collector is there, which _drops says
         if not self._delivered_before:
             self._delivered_before = True
-            self._log.info("first delivery; %d requests were waiting", before.queue_count)
+            self._log.info("first delivery; requests that were waiting: %d", before.queue_count)
         elif said and failing_since is not None:
-            waiting = before.queue_count
-            self._log.info("delivery works again after %.1f s; %d requests were waiting", now - failing_since, waiting)
-        if outcome.rejected_points and self._may_say("rejected", now, REPEAT_SECONDS):
+            self._log.info(
+                "delivery works again after %.1f s; requests that were waiting: %d",
+                now - failing_since,
+                before.queue_count,
+            )
+        if (outcome.rejected_points or outcome.message) and self._may_say("rejected", now, REPEAT_SECONDS):
             self._log.warning(
-                "the collector left out %d data points of what it took: %s", outcome.rejected_points, outcome.message
+                "the collector took a request with a remark; data points that it left out: %d; it says: %s",
+                outcome.rejected_points,
+                outcome.message or "nothing",
             )
 
     def _drops(self, outcome: Outcome | Broken, stats: Stats, now: float) -> None:
@@ -96,7 +104,7 @@ class SenderReports:
                 continue
             self._dropped_said[reason] = stats.dropped[reason]
             said_by_collector = "" if reason != REFUSED or isinstance(outcome, Delivered) else f" ({outcome.reason})"
-            self._log.warning("%d requests were dropped: %s%s; %d so far", new, why, said_by_collector, stats.lost)
+            self._log.warning("requests dropped: %d, %s%s; dropped so far: %d", new, why, said_by_collector, stats.lost)
 
     def _may_say(self, kind: str, now: float, pause_seconds: float) -> bool:
         if now < self._next_lines.get(kind, now):

@@ -1,0 +1,408 @@
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from bridge.delivery import Bounds, Delivery, Stats
+from bridge.errors import TransportError
+from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, SHUTDOWN
+from bridge.sender import Sender, Wakeup, compress
+from bridge.transports import Answer, Patience
+from harness.waiting import wait_until
+
+QUICK = Bounds(reconnect_seconds=0.02, busy_first_seconds=0.02, busy_seconds_max=0.05)
+INVALID_ARGUMENT = 3
+
+
+class FakeTransport:
+    """Keeps the transports' contract: calls answer by ``self.answer``, idle waits for real."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[bytes, Patience], Answer] = lambda _message, _patience: Answer(0)
+        self.messages: list[bytes] = []
+        self.calls = 0
+        self.idles = 0
+        self.closed = False
+        self.threads: set[str] = set()
+
+    def call(self, message: bytes, patience: Patience) -> Answer:
+        self.calls += 1
+        self.threads.add(threading.current_thread().name)
+        answer = self.answer(message, patience)
+        if answer.status == 0:
+            self.messages.append(message)
+        return answer
+
+    def idle(self, wakeup_fileno: int, seconds: float | None) -> None:
+        self.idles += 1
+        select.select([wakeup_fileno], [], [], seconds)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def refuse_connection(_message: bytes, _patience: Patience) -> Answer:
+    raise TransportError("connection refused", may_have_arrived=False)
+
+
+def stay_silent(_message: bytes, patience: Patience) -> Answer:
+    """Answer never: wait until the deadline, looking again whenever the patience says so."""
+    while (left := patience.deadline() - time.monotonic()) > 0:
+        select.select([patience.fileno()], [], [], left)
+    raise TransportError("no answer by the deadline", may_have_arrived=True)
+
+
+class Rig:
+    def __init__(self, transport: FakeTransport, bounds: Bounds, log: logging.Logger) -> None:
+        self.transport = transport
+        self.sender = Sender(
+            Delivery(bounds, Random(1)),  # noqa: S311 - jitter, no secret
+            transport,
+            time.monotonic,
+            log,
+            rest_seconds=0.02,
+        )
+
+    def delivered(self, count: int) -> None:
+        wait_until(lambda: self.sender.stats().delivered >= count, within=5, what=f"{count} deliveries")
+
+    def called(self, times: int) -> None:
+        began = self.transport.calls
+        wait_until(lambda: self.transport.calls >= began + times, within=5, what=f"{times} more calls")
+
+    def stop(self, budget_seconds: float = 5.0) -> tuple[Stats, float]:
+        began = time.monotonic()
+        return self.sender.stop(budget_seconds), time.monotonic() - began
+
+
+@pytest.fixture
+def transport() -> FakeTransport:
+    return FakeTransport()
+
+
+@pytest.fixture
+def rig(transport: FakeTransport) -> Iterator[Rig]:
+    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
+    rig.sender.start()
+    yield rig
+    rig.sender.stop(0)
+
+
+# Delivery
+
+
+def test_what_is_put_arrives_uncompressed_in_order_and_in_one_thread(rig: Rig, transport: FakeTransport):
+    for number in range(20):
+        rig.sender.put(f"<{number}>".encode())
+    rig.delivered(20)
+    assert b"".join(transport.messages) == b"".join(b"<%d>" % number for number in range(20))
+    assert transport.threads == {"sender"}
+
+
+def test_a_put_wakes_a_sender_that_waits(rig: Rig, transport: FakeTransport):
+    for number in range(3):
+        wait_until(lambda: transport.idles > number, within=5, what="idle")  # noqa: B023 - called in this turn only
+        began = time.monotonic()
+        rig.sender.put(b"x")
+        rig.delivered(number + 1)
+        assert time.monotonic() - began < 1
+
+
+def test_what_was_put_in_an_outage_arrives_when_it_ends(rig: Rig, transport: FakeTransport):
+    transport.answer = refuse_connection
+    for number in range(10):
+        rig.sender.put(b"<%d>" % number)
+    rig.called(3)
+    transport.answer = lambda _message, _patience: Answer(0)
+    rig.delivered(10)
+    assert b"".join(transport.messages) == b"".join(b"<%d>" % number for number in range(10))
+
+
+def test_puts_during_an_outage_do_not_make_it_call_or_wake_more_often(transport: FakeTransport):
+    rig = Rig(transport, Bounds(reconnect_seconds=0.2), logging.getLogger("bridge.sender"))
+    transport.answer = refuse_connection
+    rig.sender.start()
+    rig.sender.put(b"x")
+    wait_until(lambda: rig.sender.stats().failures_in_a_row == 1, within=5, what="the first failure")
+    for _ in range(50):
+        rig.sender.put(b"x")
+    rig.called(2)
+    assert transport.idles <= 5
+    rig.sender.stop(0)
+
+
+def test_a_put_never_waits_for_a_call_that_hangs(rig: Rig, transport: FakeTransport):
+    transport.answer = stay_silent
+    rig.sender.put(b"x")
+    rig.called(1) if transport.calls == 0 else None
+    began = time.monotonic()
+    for _ in range(100):
+        rig.sender.put(bytes(2000))
+    assert time.monotonic() - began < 1
+
+
+def test_a_poisoned_request_is_dropped_alone(rig: Rig, transport: FakeTransport):
+    gate = threading.Event()
+
+    def answer(message: bytes, _patience: Patience) -> Answer:
+        gate.wait(5)
+        return Answer(INVALID_ARGUMENT, "bad") if b"<5>" in message else Answer(0)
+
+    transport.answer = answer
+    for number in range(10):
+        rig.sender.put(b"<%d>" % number)
+    gate.set()
+    rig.delivered(9)
+    assert rig.sender.stats().dropped[REFUSED] == 1
+    assert b"<4><6>" in b"".join(transport.messages)
+
+
+# Errors that nothing there should raise
+
+
+def test_an_unexpected_error_in_a_call_is_logged_counted_and_delivery_goes_on(
+    rig: Rig, transport: FakeTransport, caplog: pytest.LogCaptureFixture
+):
+    errors = iter([KeyError("a"), MemoryError(), ValueError("c")])
+
+    def answer(_message: bytes, _patience: Patience) -> Answer:
+        for error in errors:
+            raise error
+        return Answer(0)
+
+    transport.answer = answer
+    rig.sender.put(b"x")
+    rig.delivered(1)
+    assert rig.sender.stats().calls == {"INTERNAL_ERROR": 3, "OK": 1}
+    told = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(told) == 1, "a repeat within the minute is not said again"
+    assert told[0].exc_info
+
+
+def test_an_unexpected_error_while_idle_does_not_end_delivery(rig: Rig, transport: FakeTransport):
+    def idle(_wakeup_fileno: int, _seconds: float | None) -> None:
+        transport.idles += 1
+        raise OSError("no descriptors")
+
+    wait_until(lambda: transport.idles == 1, within=5, what="the first idle")
+    transport.idle = idle  # type: ignore[method-assign]  # the transport breaks from here on
+    rig.sender.put(b"x")
+    rig.delivered(1)
+    rig.sender.put(b"y")
+    rig.delivered(2)
+    assert rig.sender.stats().calls["INTERNAL_ERROR"] >= 1
+
+
+def test_an_error_that_repeats_does_not_spin(transport: FakeTransport):
+    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
+
+    def idle(_wakeup_fileno: int, _seconds: float | None) -> None:
+        transport.idles += 1
+        raise OSError("no descriptors")
+
+    transport.idle = idle  # type: ignore[method-assign]  # the transport is broken from the start
+    began = time.monotonic()
+    rig.sender.start()
+    wait_until(lambda: transport.idles >= 5, within=5, what="five turns")
+    assert transport.idles <= 2 + (time.monotonic() - began) / 0.02
+    assert rig.stop()[1] < 1
+
+
+def test_a_log_that_raises_does_not_end_delivery(transport: FakeTransport):
+    class BrokenLog(logging.Logger):
+        def handle(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the form of the one it replaces
+            raise OSError("disk full")
+
+    rig = Rig(transport, QUICK, BrokenLog("broken"))
+    transport.answer = refuse_connection
+    rig.sender.start()
+    rig.sender.put(b"x")
+    rig.called(3)
+    transport.answer = lambda _message, _patience: Answer(0)
+    rig.delivered(1)
+    assert rig.stop()[0].lost == 0
+
+
+def test_a_body_that_cannot_be_read_any_more_is_dropped_after_some_tries(transport: FakeTransport):
+    rig = Rig(transport, Bounds(reconnect_seconds=0.001, breaks_before_drop=3), logging.getLogger("bridge.sender"))
+    rig.sender.put(b"x")
+    request = rig.sender._delivery._outbox._waiting[0]
+    object.__setattr__(request, "body", b"rotten")
+    rig.sender.put(b"y")
+    rig.sender.start()
+    rig.delivered(1)
+    assert rig.stop()[0].dropped[INTERNAL_ERROR] == 1
+    assert transport.messages == [b"y"]
+
+
+# Shutdown
+
+
+def test_stop_delivers_what_waits_and_closes_the_transport_within_a_second(rig: Rig, transport: FakeTransport):
+    for _ in range(100):
+        rig.sender.put(b"x")
+    stats, seconds = rig.stop(10)
+    assert (stats.delivered, stats.lost) == (100, 0)
+    assert seconds < 1
+    assert transport.closed
+
+
+def test_stop_with_the_collector_refused_takes_no_longer_than_its_budget(rig: Rig, transport: FakeTransport):
+    transport.answer = refuse_connection
+    rig.sender.put(b"x")
+    rig.called(1) if transport.calls == 0 else None
+    stats, seconds = rig.stop(0.5)
+    assert stats.dropped[SHUTDOWN] == 1
+    assert seconds < 0.5 + 0.25
+
+
+def test_stop_interrupts_a_call_that_hangs(rig: Rig, transport: FakeTransport):
+    transport.answer = stay_silent
+    rig.sender.put(b"x")
+    wait_until(lambda: transport.calls == 1, within=5, what="the call")
+    stats, seconds = rig.stop(0.5)
+    assert (stats.dropped[SHUTDOWN], stats.queue_count) == (1, 0)
+    assert 0.4 < seconds < 0.5 + 0.25
+    assert transport.closed
+
+
+def test_stop_ends_a_pause(transport: FakeTransport):
+    rig = Rig(transport, Bounds(reconnect_seconds=30), logging.getLogger("bridge.sender"))
+    transport.answer = refuse_connection
+    rig.sender.start()
+    rig.sender.put(b"x")
+    wait_until(lambda: rig.sender.stats().failures_in_a_row == 1, within=5, what="the pause")
+    transport.answer = lambda _message, _patience: Answer(0)
+    stats, seconds = rig.stop(10)
+    assert (stats.delivered, stats.lost) == (1, 0)
+    assert seconds < 1
+
+
+def test_stop_returns_even_when_the_transport_breaks_its_contract_and_hangs(rig: Rig, transport: FakeTransport):
+    released = threading.Event()
+
+    def hang(_message: bytes, _patience: Patience) -> Answer:
+        released.wait(30)
+        return Answer(0)
+
+    transport.answer = hang
+    rig.sender.put(b"x")
+    wait_until(lambda: transport.calls == 1, within=5, what="the call")
+    stats, seconds = rig.stop(0.2)
+    released.set()
+    assert (stats.dropped[SHUTDOWN], stats.delivered) == (1, 0)
+    assert seconds < 1
+
+
+def test_a_second_stop_returns_the_same_figures(rig: Rig):
+    rig.sender.put(b"x")
+    first, _ = rig.stop()
+    assert rig.stop()[0] == first
+
+
+def test_stop_without_start_counts_what_was_put(transport: FakeTransport):
+    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
+    rig.sender.put(b"x")
+    assert rig.stop()[0].dropped[SHUTDOWN] == 1
+
+
+def test_what_is_put_after_stop_is_counted_as_lost(rig: Rig):
+    rig.stop()
+    rig.sender.put(b"x")
+    assert rig.sender.stats().dropped[SHUTDOWN] == 1
+
+
+# What is said
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
+def test_the_first_failure_and_the_recovery_are_said_once_each_with_what_waits(
+    rig: Rig, transport: FakeTransport, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    rig.sender.put(b"x")
+    rig.delivered(1)
+    transport.answer = refuse_connection
+    for _ in range(5):
+        rig.sender.put(b"x")
+    rig.called(5)
+    transport.answer = lambda _message, _patience: Answer(0)
+    rig.delivered(6)
+    rig.stop()
+    said = lines(caplog)
+    assert said[0].startswith("INFO first delivery; requests that were waiting: 1")
+    assert said[1].startswith("WARNING delivery fails: connection refused;")
+    assert "next attempt in 0.0 s" in said[1]
+    assert said[2].startswith("INFO delivery works again after ")
+    assert said[2].endswith("; requests that were waiting: 5")
+    assert len(said) == 3
+
+
+def test_a_collector_that_comes_and_goes_does_not_fill_the_log(
+    rig: Rig, transport: FakeTransport, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+
+    def every_other(_message: bytes, _patience: Patience) -> Answer:
+        if transport.calls % 2:
+            raise TransportError("reset by peer", may_have_arrived=True)
+        return Answer(0)
+
+    transport.answer = every_other
+    for number in range(20):
+        rig.sender.put(b"x")
+        rig.delivered(number + 1)
+    assert len(lines(caplog)) <= 3
+
+
+def test_dropped_requests_are_said_with_the_collectors_reason(
+    rig: Rig, transport: FakeTransport, caplog: pytest.LogCaptureFixture
+):
+    transport.answer = lambda _message, _patience: Answer(INVALID_ARGUMENT, "no such metric")
+    rig.sender.put(b"x")
+    wait_until(lambda: rig.sender.stats().dropped[REFUSED] == 1, within=5, what="the refusal")
+    rig.stop()
+    (line,) = lines(caplog)
+    assert line.startswith("WARNING requests dropped: 1, refused by the collector for good")
+    assert line.endswith("(INVALID_ARGUMENT: no such metric); dropped so far: 1")
+
+
+def test_an_overflow_is_said(transport: FakeTransport, caplog: pytest.LogCaptureFixture):
+    rig = Rig(transport, Bounds(count=2, reconnect_seconds=0.02), logging.getLogger("bridge.sender"))
+    transport.answer = refuse_connection
+    for _ in range(5):
+        rig.sender.put(b"x")
+    rig.sender.start()
+    wait_until(lambda: any("queue is full" in line for line in lines(caplog)), within=5, what="the line")
+    assert rig.stop(0)[0].dropped[QUEUE_FULL] == 3
+
+
+# The parts
+
+
+def test_what_was_compressed_is_restored_byte_for_byte():
+    for size in (0, 1, 5000, 1_000_000):
+        encoded = Random(size).randbytes(size // 2) + bytes(size - size // 2)  # noqa: S311 - a test's bytes
+        assert zlib.decompress(compress(encoded)) == encoded
+
+
+def test_a_wake_up_is_seen_once_and_many_are_one():
+    wakeup = Wakeup()
+    assert not select.select([wakeup], [], [], 0)[0]
+    for _ in range(100_000):
+        wakeup.wake()
+    assert select.select([wakeup], [], [], 0)[0]
+    wakeup.clear()
+    assert not select.select([wakeup], [], [], 0)[0]
+    wakeup.close()
+    wakeup.wake()
