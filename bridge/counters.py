@@ -1,0 +1,95 @@
+"""Counters made of the numbers that a job writes: totals that only grow, whatever the job does. No I/O, no SDK.
+
+`docs/metrics.md` has the rules as a table. Where the truth cannot be known, the total is a lower bound: what is counted
+was certainly there, so that Prometheus' ``increase()`` does not invent any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.mapping import MetricRule
+
+FIRST_EPOCH = 1
+"""In the first epoch (1 by contract; 0 for those who count from there) a number that restarts each epoch is a total."""
+TOTAL_MAX = 2**63 - 1
+"""OTLP's integers end here, and one step more would make the whole request impossible to encode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one reading adds to one counter.
+
+    Attributes:
+        added: how much, 0 or more.
+        whole: whether the total holds all since the job's beginning; asked for at the first step only.
+    """
+
+    added: int
+    whole: bool
+
+
+@dataclass(slots=True)
+class _Seen:
+    value: int
+    epoch: int | None
+    total: int
+    restarts: bool
+    """Whether the number was seen to start over with a new epoch: until then it may be one that runs on through all."""
+
+
+class Counting:
+    """The counters of one job since the bridge first saw it."""
+
+    def __init__(self, rules: Sequence[MetricRule]) -> None:
+        self._rules = tuple(rule for rule in rules if rule.kind == "counter")
+        self._seen: dict[str, _Seen] = {}
+
+    def steps(self, values: Mapping[str, float], *, appeared: bool) -> dict[str, Step]:
+        """What a new reading adds, by metric name; a counter that the reading does not speak of is not in it.
+
+        Args:
+            values: the snapshot's values, all metrics.
+            appeared: the file was not there when the bridge began to look, so that all that the first reading says
+                happened since. Looked at for the first reading only.
+        """
+        steps: dict[str, Step] = {}
+        for rule in self._rules:
+            if rule.name not in values:
+                continue
+            value = int(values[rule.name])
+            parent = None if rule.restarts_with is None else values.get(rule.restarts_with)
+            epoch = None if parent is None else int(parent)
+            seen = self._seen.get(rule.name)
+            if seen is None:
+                steps[rule.name] = step = _first(rule, value, epoch, appeared=appeared)
+                self._seen[rule.name] = _Seen(value, epoch, step.added, restarts=False)
+                continue
+            added = min(_later(rule, seen, value, epoch), TOTAL_MAX - seen.total)
+            steps[rule.name] = Step(added, whole=False)
+            seen.value, seen.epoch, seen.total = value, epoch, seen.total + added
+        return steps
+
+
+def _first(rule: MetricRule, value: int, epoch: int | None, *, appeared: bool) -> Step:
+    # A bridge before this one may have counted the file's number already. A number that never restarts stays right when
+    # it is taken as the total again; one that restarts each epoch does so in the first epoch only.
+    whole = rule.restarts_with is None or appeared or (epoch is not None and epoch <= FIRST_EPOCH)
+    return Step(value if whole else 0, whole)
+
+
+def _later(rule: MetricRule, seen: _Seen, value: int, epoch: int | None) -> int:
+    if rule.restarts_with is None:
+        if value >= seen.value:
+            return value - seen.value
+        # The job began again: from scratch, so that this much is new, or from a checkpoint, so that nothing is sure.
+        return value if value <= FIRST_EPOCH else 0
+    if epoch is not None and seen.epoch is not None and epoch != seen.epoch:
+        if epoch < seen.epoch:
+            return value if epoch <= FIRST_EPOCH else 0
+        if value < seen.value:
+            seen.restarts = True
+        # What the old epoch still had, and epochs that passed between two readings, nobody saw.
+        return value if seen.restarts else value - seen.value
+    return max(value - seen.value, 0)

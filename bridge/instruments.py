@@ -1,0 +1,220 @@
+"""Snapshots into OpenTelemetry's instruments, and once a tick all of them into one encoded OTLP request.
+
+The SDK aggregates and its encoder encodes. Three things neither of them does, so they are set on the encoded message:
+the tick's time on every point, the start of each counter, and the end of a series (the no-recorded-value flag).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AGGREGATION_TEMPORALITY_CUMULATIVE,
+    DataPointFlags,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ScopeMetrics as EncodedScope
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from bridge import __version__
+from bridge.counters import Counting
+from bridge.mapping import DEFAULT, MetricRule
+from bridge.mapping import Mapping as Table
+from bridge.snapshot import Snapshot
+
+SCOPE = "ml-metrics-bridge"
+_NO_RECORDED_VALUE = DataPointFlags.Value("DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK")
+
+Labels = tuple[tuple[str, str], ...]
+"""A point's attributes, hashable."""
+Point = NumberDataPoint | HistogramDataPoint
+
+
+class Instruments:
+    """The metrics of the job, kept between the ticks.
+
+    Args:
+        resource: what the metrics speak of: ``service.name``, ``service.instance.id`` and the like.
+        since_unix_nano: when the bridge began to look, which is when its first totals start.
+        table: which fields are which metrics.
+    """
+
+    def __init__(self, resource: Mapping[str, str], since_unix_nano: int, table: Table = DEFAULT) -> None:
+        self._table = table
+        self._resource = Resource(dict(resource))
+        self._since_unix_nano = since_unix_nano
+        self._series: _Series | None = None
+        self._sent: dict[tuple[str, Labels], int] = {}
+        """The points of the last request, each with its start: what is no longer among the next ones is ended there."""
+
+    def record(self, snapshot: Snapshot, *, appeared: bool = False) -> None:
+        """Take one new snapshot: each one exactly once, for a histogram counts it and a counter adds what it brings.
+
+        Args:
+            snapshot: what the newest reading says.
+            appeared: the file was not there when the bridge began to look (see `bridge.counters`).
+        """
+        labels = self._labels(snapshot)
+        if self._series is None or self._series.labels != labels:
+            self._series = _Series(self._table, self._resource, labels, self._since_unix_nano)
+        self._series.record(snapshot, appeared=appeared)
+
+    def collect(self, time_unix_nano: int, *, gauges_live: bool = True) -> bytes | None:
+        """One serialized ExportMetricsServiceRequest with this time on each point; None when there is nothing to say.
+
+        Args:
+            time_unix_nano: the tick's time.
+            gauges_live: False ends the gauges: one point each that says so, then none until it is True again.
+        """
+        request = self._encode(gauges_live=gauges_live)
+        scope = request.resource_metrics[0].scope_metrics[0]
+        now: dict[tuple[str, Labels], int] = {}
+        for metric in scope.metrics:
+            for point in points_of(metric):
+                point.time_unix_nano = time_unix_nano
+                self._set_start(metric, point)
+                now[metric.name, _labels_of(point)] = point.start_time_unix_nano
+        for (name, labels), start in self._sent.items():
+            if (name, labels) not in now:
+                _add_end(scope, self._rule(name), labels, start, time_unix_nano)
+        self._sent = now
+        self._since_unix_nano = time_unix_nano
+        return request.SerializeToString() if scope.metrics else None
+
+    def _encode(self, *, gauges_live: bool) -> ExportMetricsServiceRequest:
+        data = None if self._series is None else self._series.read(gauges_live=gauges_live)
+        if data is None or not data.resource_metrics:
+            scope = ScopeMetrics(InstrumentationScope(SCOPE, __version__), [], "")
+            data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
+        return encode_metrics(data)
+
+    def _set_start(self, metric: Metric, point: Point) -> None:
+        if metric.WhichOneof("data") == "gauge" or self._series is None:
+            return
+        # A start that is not known is the time of the first point (OTLP's data model, "unknown start time").
+        start = self._series.starts.setdefault(metric.name, point.time_unix_nano)
+        point.start_time_unix_nano = min(start, point.time_unix_nano)
+
+    def _labels(self, snapshot: Snapshot) -> Labels:
+        """The newest attributes; what a snapshot of the same job leaves out stays as it was."""
+        found = dict(snapshot.attributes)
+        if self._series is not None:
+            before = dict(self._series.labels)
+            identity = self._table.identifies_job
+            if found.get(identity, before.get(identity)) == before.get(identity):
+                found = before | found
+        return tuple(sorted(found.items()))
+
+    def _rule(self, name: str) -> MetricRule:
+        return next(rule for rule in self._table.metrics if rule.name == name)
+
+
+@dataclass(slots=True)
+class _Gauges:
+    """What the gauges' callbacks read: the newest snapshot's values, and whether they are to be seen."""
+
+    labels: Mapping[str, str]
+    values: Mapping[str, float] = field(default_factory=dict)
+    live: bool = True
+
+    def observe(self, name: str) -> Iterator[Observation]:
+        if self.live and name in self.values:
+            yield Observation(self.values[name], self.labels)
+
+
+class _Series:
+    """The instruments of one set of attributes.
+
+    Each set has an SDK provider of its own: the SDK never forgets a set of attributes that it has seen once.
+    """
+
+    def __init__(self, table: Table, resource: Resource, labels: Labels, since_unix_nano: int) -> None:
+        self.labels = labels
+        self.starts: dict[str, int] = {rule.name: since_unix_nano for rule in table.metrics if rule.kind == "histogram"}
+        self._since_unix_nano = since_unix_nano
+        self._attributes = dict(labels)
+        self._gauges = _Gauges(self._attributes)
+        self._counting = Counting(table.metrics)
+        self._reader = InMemoryMetricReader()
+        provider = MeterProvider(
+            [self._reader], resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
+        )
+        meter = provider.get_meter(SCOPE, __version__)
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for rule in table.metrics:
+            told = (rule.name, rule.unit, rule.description)
+            if rule.kind == "gauge":
+                meter.create_observable_gauge(rule.name, [self._observer(rule.name)], *told[1:])
+            elif rule.kind == "counter":
+                self._counters[rule.name] = meter.create_counter(*told)
+            else:
+                self._histograms[rule.name] = meter.create_histogram(
+                    *told, explicit_bucket_boundaries_advisory=rule.buckets
+                )
+
+    def record(self, snapshot: Snapshot, *, appeared: bool) -> None:
+        self._gauges.values = snapshot.values
+        for name, histogram in self._histograms.items():
+            if name in snapshot.values:
+                histogram.record(snapshot.values[name], self._attributes)
+        for name, step in self._counting.steps(snapshot.values, appeared=appeared).items():
+            if step.whole and name not in self.starts:
+                began = snapshot.started_at_unix_nano
+                if began is not None:
+                    self.starts[name] = began
+                elif appeared:
+                    self.starts[name] = self._since_unix_nano
+            self._counters[name].add(step.added, self._attributes)
+
+    def read(self, *, gauges_live: bool) -> MetricsData | None:
+        self._gauges.live = gauges_live
+        return self._reader.get_metrics_data()
+
+    def _observer(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def observe(_options: CallbackOptions) -> Iterable[Observation]:
+            return self._gauges.observe(name)
+
+        return observe
+
+
+def points_of(metric: Metric) -> Sequence[Point]:
+    """The points of an encoded metric, of whatever kind."""
+    points: Sequence[Point] = getattr(metric, metric.WhichOneof("data") or "gauge").data_points
+    return points
+
+
+def _labels_of(point: Point) -> Labels:
+    return tuple(sorted((pair.key, pair.value.string_value) for pair in point.attributes))
+
+
+def _add_end(scope: EncodedScope, rule: MetricRule, labels: Labels, start_unix_nano: int, time_unix_nano: int) -> None:
+    """Add a point that says that the series has no value any more."""
+    metric = next((metric for metric in scope.metrics if metric.name == rule.name), None)
+    if metric is None:
+        metric = scope.metrics.add(name=rule.name, unit=rule.unit, description=rule.description)
+    told = {
+        "attributes": [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in labels],
+        "start_time_unix_nano": start_unix_nano,
+        "time_unix_nano": time_unix_nano,
+        "flags": _NO_RECORDED_VALUE,
+    }
+    if rule.kind == "gauge":
+        metric.gauge.data_points.append(NumberDataPoint(**told))
+    elif rule.kind == "counter":
+        metric.sum.aggregation_temporality = AGGREGATION_TEMPORALITY_CUMULATIVE
+        metric.sum.is_monotonic = True
+        metric.sum.data_points.append(NumberDataPoint(**told))
+    else:
+        metric.histogram.aggregation_temporality = AGGREGATION_TEMPORALITY_CUMULATIVE
+        metric.histogram.data_points.append(HistogramDataPoint(**told))

@@ -1,0 +1,135 @@
+"""The loop: wait, read, record, hand over. Whatever the file does, it goes on until it is asked to stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.errors import MetricsFileError, SnapshotError
+from bridge.freshness import Freshness
+from bridge.instruments import Instruments
+from bridge.intake import Intake
+from bridge.logs import Repeats
+from bridge.snapshot import LeftOut
+
+_log = logging.getLogger(__name__)
+
+
+class Stop(Protocol):
+    """Waits between ticks; `bridge.stop` is one."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long or until the end is asked for; whether it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time, passed in so that tests and simulations can have their own."""
+
+    monotonic: Callable[[], float]
+    time_ns: Callable[[], int]
+
+
+class Loop:
+    """One tick an interval, on schedule: a tick that takes long is not followed by a late one, and none is made up for.
+
+    Attributes:
+        reads: looks by result: ``new``, ``unchanged``, ``no-snapshot`` or the `MetricsFileError`'s kind.
+        left_out: how often each field was left out, by reason.
+        broken_ticks: ticks that ended in an error that nobody foresaw.
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_seconds: float,
+        intake: Intake,
+        freshness: Freshness,
+        instruments: Instruments,
+        hand_over: Callable[[bytes], None],
+        clock: Clock,
+        repeats: Repeats,
+    ) -> None:
+        self._interval_seconds = interval_seconds
+        self._intake = intake
+        self._freshness = freshness
+        self._instruments = instruments
+        self._hand_over = hand_over
+        self._clock = clock
+        self._repeats = repeats
+        self._gauges_live = True
+        self._missed_now: Collection[LeftOut] = ()
+        self.reads: Counter[str] = Counter()
+        self.left_out: Counter[LeftOut] = Counter()
+        self.broken_ticks = 0
+
+    def run(self, stop: Stop) -> None:
+        """Tick until the end is asked for; then once more, for the job's last write."""
+        due = self._clock.monotonic()
+        while not stop.wait(due - self._clock.monotonic()):
+            self.guarded(self.tick)
+            due = next_due(due, self._clock.monotonic(), self._interval_seconds)
+        self.guarded(self.last_tick)
+
+    def tick(self) -> None:
+        """Read, record, hand over."""
+        self._read()
+        self._gauges_live = self._freshness.live(self._clock.monotonic())
+        self._send()
+
+    def last_tick(self) -> None:
+        """Read, record, hand over once more. No gauge ends here: the job's last values must live to be scraped."""
+        self._read()
+        self._gauges_live = self._gauges_live or self._freshness.live(self._clock.monotonic())
+        self._send()
+
+    def guarded(self, turn: Callable[[], None]) -> None:
+        """Do it; an error that nobody foresaw is counted and told, and costs this turn alone."""
+        try:
+            turn()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the bridge must not end of it
+            self.broken_ticks += 1
+            if self._repeats.due(("broken tick", type(error).__name__)) is not None:
+                _log.exception("a tick broke off (%d so far); the next one comes as planned", self.broken_ticks)
+
+    def _read(self) -> None:
+        now = self._clock.monotonic()
+        try:
+            news = self._intake.take()
+        except (MetricsFileError, SnapshotError) as error:
+            self.reads[error.kind] += 1
+            self._freshness.bad(now, error)
+            return
+        if news is None:
+            self.reads["unchanged"] += 1
+            self._freshness.good(now)
+            return
+        self.reads["new"] += 1
+        self._freshness.news(now, news.age_seconds)
+        self._tell_left_out(news.snapshot.left_out)
+        self._instruments.record(news.snapshot, appeared=news.appeared)
+
+    def _send(self) -> None:
+        encoded = self._instruments.collect(self._clock.time_ns(), gauges_live=self._gauges_live)
+        if encoded is not None:
+            self._hand_over(encoded)
+
+    def _tell_left_out(self, left_out: Collection[LeftOut]) -> None:
+        """Count each; say those that the reading before did not have."""
+        self.left_out.update(left_out)
+        for field in left_out:
+            if field not in self._missed_now and self._repeats.due(field) is not None:
+                level = logging.INFO if field.reason == "missing" else logging.WARNING
+                _log.log(level, "%s is left out: %s; the other fields are carried", field.field, field.reason)
+        self._missed_now = left_out
+
+
+def next_due(due: float, now: float, interval_seconds: float) -> float:
+    """The first moment of the schedule after ``due`` that is not over yet. Moments that are over are left out."""
+    slots = max(1, math.ceil((now - due) / interval_seconds))
+    return due + slots * interval_seconds

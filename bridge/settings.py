@@ -1,0 +1,258 @@
+"""Every knob: its names, unit, default and check. Read once, from a mapping; all problems are reported together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from bridge.errors import Problem, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the collector is.
+
+    Attributes:
+        host: a name or a literal address, IPv6 without brackets.
+        port: the TCP port.
+        tls: whether the connection is encrypted.
+        by_scheme: whether the setting said so itself; where it is a bare ``host:port``, plain is our guess.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    by_scheme: bool
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the bridge was told. `KNOBS` has each one's unit, default and check."""
+
+    endpoint: Endpoint
+    headers: tuple[tuple[str, str], ...]
+    call_timeout_seconds: float
+    gzip: bool
+    service_name: str | None
+    resource_attributes: tuple[tuple[str, str], ...]
+    metrics_file_path: Path
+    collection_interval_seconds: float
+    log_level: str
+    log_format: str
+    stale_after_seconds: float
+    file_size_max_bytes: int
+    queue_count_max: int
+    queue_size_max_bytes: int
+    shutdown_budget_seconds: float
+
+    @classmethod
+    def from_mapping(cls, environ: Mapping[str, str]) -> Settings:
+        """Read them all; what is not set, or empty, has its default.
+
+        Raises:
+            SettingsError: at least one is wrong. All of them are in it.
+        """
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for field, knob in KNOBS.items():
+            name = next((name for name in knob.names if environ.get(name, "").strip()), knob.names[-1])
+            text = environ.get(name, "").strip() or knob.default
+            try:
+                values[field] = knob.read(text)
+            except ValueError:
+                problems.append(Problem(name, "(not shown)" if knob.secret else text, knob.allowed))
+        if problems:
+            raise SettingsError(problems)
+        return cls(**values)
+
+    def resource(self, *, host_name: str) -> dict[str, str]:
+        """What the metrics speak of. The instance is the host (the pod), so that a restart makes no new series."""
+        given = dict(self.resource_attributes)
+        name = self.service_name or given.get("service.name") or "ml-metrics-bridge"
+        return {"service.instance.id": host_name} | given | {"service.name": name}
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One setting as the environment has it.
+
+    Attributes:
+        names: environment variables, the one that goes first first.
+        unit: of the value, empty where it has none.
+        default: as text.
+        allowed: what it may be.
+        read: text to value; a ValueError says that it is not allowed.
+        secret: the value is never shown.
+    """
+
+    names: tuple[str, ...]
+    unit: str
+    default: str
+    allowed: str
+    read: Callable[[str], object]
+    secret: bool = False
+
+
+def _endpoint(text: str) -> Endpoint:
+    match = re.fullmatch(
+        r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):///?)?"
+        r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+))(?::(?P<port>[0-9]{1,5}))?/?",
+        text,
+    )
+    if match is None:
+        raise ValueError(text)
+    scheme = (match["scheme"] or "").lower()
+    port = int(match["port"] or 4317)
+    # TLS is not built in: better a clear word now than a collector that never answers.
+    if scheme not in ("", "http", "dns") or not 1 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
+        raise ValueError(text)
+    return Endpoint(match["six"] or match["host"], port, tls=False, by_scheme=scheme == "http")
+
+
+def _number(low: float, high: float, unit_seconds: float = 1.0) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) or not low <= float(text) <= high:
+            raise ValueError(text)
+        return float(text) * unit_seconds
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not low <= int(text) <= high:
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def _one_of(*words: str, also: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    known = {word.lower(): word for word in words} | dict(also or {})
+
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(text)
+        return known[text.lower()]
+
+    return read
+
+
+def _path(text: str) -> Path:
+    if "\0" in text or text.endswith("/"):
+        raise ValueError(text)
+    return Path(text)
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """``key=value,key=value`` with percent-encoded values: W3C baggage without properties, as OpenTelemetry has it."""
+    pairs = []
+    for member in filter(None, (part.strip() for part in text.split(","))):
+        key, separator, value = member.partition("=")
+        if not separator or not key.strip():
+            raise ValueError(member)
+        pairs.append((unquote(key.strip(), errors="strict"), unquote(value.strip(), errors="strict")))
+    return tuple(pairs)
+
+
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = tuple((name.lower(), value) for name, value in _pairs(text))
+    for name, value in pairs:
+        reserved = name.startswith("grpc-") or name in ("te", "content-type", "user-agent", "host", "connection")
+        if reserved or not re.fullmatch(r"[0-9a-z_.-]+", name) or not re.fullmatch(r"[ -~]*", value):
+            raise ValueError(name)
+    return pairs
+
+
+def _text(text: str) -> str:
+    return text
+
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+KNOBS: Mapping[str, Knob] = {
+    "endpoint": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        "",
+        "http://localhost:4317",
+        "host:port, http://host:port or dns:///host:port; without TLS, without a path; the port is 4317 unless given",
+        _endpoint,
+    ),
+    "headers": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
+        "",
+        "",
+        "name=value,name=value with percent-encoded values; not one of gRPC's own headers",
+        _headers,
+        secret=True,
+    ),
+    "call_timeout_seconds": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+        "milliseconds",
+        "10000",
+        "a number of milliseconds from 100 to 600000",
+        _number(100, 600_000, unit_seconds=0.001),
+    ),
+    "gzip": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"),
+        "",
+        "none",
+        "gzip or none",
+        lambda text: _one_of("gzip", "none")(text) == "gzip",
+    ),
+    "service_name": Knob(
+        ("OTEL_SERVICE_NAME",),
+        "",
+        "",
+        "any text; empty: service.name of OTEL_RESOURCE_ATTRIBUTES, else ml-metrics-bridge",
+        lambda text: text or None,
+    ),
+    "resource_attributes": Knob(
+        ("OTEL_RESOURCE_ATTRIBUTES",),
+        "",
+        "",
+        "name=value,name=value with percent-encoded values",
+        _pairs,
+    ),
+    "metrics_file_path": Knob(
+        ("METRICS_FILE_PATH",), "", "/shared/metrics/current.json", "the path of a file, not of a folder", _path
+    ),
+    "collection_interval_seconds": Knob(
+        ("COLLECTION_INTERVAL",), "seconds", "10", "a number of seconds from 0.05 to 86400", _number(0.05, 86_400)
+    ),
+    "log_level": Knob(
+        ("LOG_LEVEL",), "", "INFO", "one of DEBUG, INFO, WARNING, ERROR", _one_of(*_LEVELS, also={"warn": "WARNING"})
+    ),
+    "log_format": Knob(("BRIDGE_LOG_FORMAT",), "", "text", "text or json", _one_of("text", "json")),
+    "stale_after_seconds": Knob(
+        ("BRIDGE_STALE_AFTER",), "seconds", "1800", "a number of seconds from 1 to 31536000", _number(1, 31_536_000)
+    ),
+    "file_size_max_bytes": Knob(
+        ("BRIDGE_FILE_SIZE_MAX",),
+        "bytes",
+        "262144",
+        "a whole number of bytes from 1024 to 16777216",
+        _whole(1024, 16_777_216),
+    ),
+    "queue_count_max": Knob(
+        ("BRIDGE_QUEUE_COUNT_MAX",), "requests", "10000", "a whole number from 1 to 1000000", _whole(1, 1_000_000)
+    ),
+    "queue_size_max_bytes": Knob(
+        ("BRIDGE_QUEUE_SIZE_MAX",),
+        "bytes",
+        "10485760",
+        "a whole number of bytes from 65536 to 1073741824",
+        _whole(65_536, 1_073_741_824),
+    ),
+    "shutdown_budget_seconds": Knob(
+        ("BRIDGE_SHUTDOWN_BUDGET",), "seconds", "10", "a number of seconds from 0 to 3600", _number(0, 3600)
+    ),
+}
