@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 
+LATE_SECONDS_MAX = 0.02
+"""A slot that is later than this, and later than a period, is missed.
+
+Under high rates the kernel now and then runs a process some milliseconds late: what then is due is written at once, one
+after the other, so that the rate is the one that was asked for. After a real standstill nobody wants the backlog.
+"""
+
 
 class Schedule:
     """Slot i is due at ``start + i * period``, seconds of one clock, which its callers read.
 
-    A slot whose time has come is taken at once; slots before it that were not taken are missed. A period of 0 means no
-    schedule: always due, never missed.
+    A period of 0 means no schedule: always due, never missed.
     """
 
     def __init__(self, start: float, period_seconds: float) -> None:
@@ -17,22 +23,23 @@ class Schedule:
         self._period = period_seconds
         self._next = 0
         self.missed = 0
-        """Slots that were wanted and skipped because the next one was due already."""
+        """Slots that were wanted and skipped because they were too late."""
 
     def due(self, now: float) -> float:
         """Return when the next write is due; it may lie in the past."""
         return self._start + self._next * self._period if self._period else now
 
     def take(self, now: float) -> float | None:
-        """Take the newest slot that is due and return when it was; None when none is."""
+        """Take the first slot that is due and not missed, and return when it was due; None when none is."""
         if not self._period:
             return now
         newest = self._newest(now)
         if newest < self._next:
             return None
-        self.missed += newest - self._next
-        self._next = newest + 1
-        return self._start + newest * self._period
+        slot = max(self._next, min(newest, self._newest(now - LATE_SECONDS_MAX) + 1))
+        self.missed += slot - self._next
+        self._next = slot + 1
+        return self._start + slot * self._period
 
     def pass_over(self, now: float) -> None:
         """Let the slots that are due by now go by, uncounted."""
