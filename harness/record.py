@@ -19,10 +19,20 @@ seconds since the run's origin. Wall time stands once, in `Meta`, for people.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
+LINE_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl")
+
+_T = TypeVar("_T")
+
+
+class RecordError(Exception):
+    """A folder holds no record, a damaged one, or one that this version cannot read; or none can be written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class Meta:
     """Why the harness could not carry out the run, in one sentence with the mend; then the verdict is HARNESS ERROR."""
     interrupted: bool = False
     ended: float | None = None
+    """When the last process of the run was gone."""
+    lines: dict[str, int] = field(default_factory=dict)
+    """How many lines each file of lines had at the end: a record that lost some is damaged, not merely short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +70,10 @@ class Event:
     ``kind`` and what ``data`` then holds:
 
     - ``phase``: ``name``, ``phase`` (a PhaseKind); a phase lasts until the next one begins or the run ends
-    - ``fault``: ``step``, ``fault``, ``action`` (inject | verify | heal), ``ok``, ``evidence`` (what was seen, one sentence)
-    - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited | killed),
-      and where known ``pid``, ``create_time``, ``signal``, ``exit_code``
+    - ``fault``: ``step``, ``fault``, ``action`` (inject | verify | heal), ``ok``, ``evidence`` (what was seen, one
+      sentence), ``took_seconds``; ``t`` is when the action began, so what came after a heal came after its ``t``
+    - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited |
+      killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``
     - ``note``: ``text``
     """
 
@@ -118,7 +132,7 @@ class Export:
 
     t: float
     answered: str
-    """OK, or the name of the gRPC status that was answered."""
+    """OK, the name of the gRPC status that was answered, or HANG where the call was never answered."""
     request_bytes: int
     resource: dict[str, str | int | float | bool]
     points: tuple[Point, ...]
@@ -135,7 +149,7 @@ class ResourceSample:
 
     t: float
     role: str
-    """bridge | harness"""
+    """bridge | job | sink | relay, each with its children; harness: the process that runs the runs, alone"""
     cpu_seconds: float
     """Cumulative CPU time of the tree, ended children included."""
     rss_bytes: int
@@ -180,3 +194,94 @@ class RunRecord:
     exports: tuple[Export, ...] = ()
     resources: tuple[ResourceSample, ...] = ()
     wire: tuple[WireSample, ...] = ()
+
+
+def load(run_dir: Path) -> RunRecord:
+    """Read a run's folder; an interrupted run gives the part that it has.
+
+    Raises:
+        RecordError: no run folder, an unknown version, or a damaged one; says which file and line.
+    """
+    meta = _meta(run_dir / "run.json")
+    origin = meta.origin
+
+    def read(name: str, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
+        return _lines(run_dir / name, meta, build)
+
+    events = tuple(sorted(read("events.jsonl", lambda line: Event(**_timed(line, origin))), key=lambda one: one.t))
+    ended = None if meta.ended is None else meta.ended - origin
+    return RunRecord(
+        meta=replace(meta, ended=ended),
+        scenario=_object(run_dir / "scenario.json"),
+        events=events,
+        phases=_phases(events, ended),
+        ledger=_ledger(run_dir / "ledger.jsonl", meta),
+        exports=tuple(sorted(read("exports.jsonl", lambda line: _export(line, origin)), key=lambda one: one.t)),
+        resources=read("resources.jsonl", lambda line: ResourceSample(**_timed(line, origin))),
+        wire=read("wire.jsonl", lambda line: WireSample(**_timed(line, origin))),
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise RecordError(f"{path.parent} is no run folder: it has no {path.name}") from None
+    except (OSError, ValueError) as problem:
+        raise RecordError(f"{path} cannot be read: {problem}") from problem
+    if not isinstance(found, dict):
+        raise RecordError(f"{path} holds no object")
+    return found
+
+
+def _meta(path: Path) -> Meta:
+    found = _object(path)
+    version = found.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{path} is of version {version!r}; this harness reads version {SCHEMA_VERSION}")
+    try:
+        meta = Meta(**{**found, "bridge_command": tuple(found["bridge_command"])})
+        float(meta.origin)
+    except (TypeError, KeyError, ValueError) as problem:
+        raise RecordError(f"{path} is damaged: {problem}") from problem
+    return meta
+
+
+def _timed(line: Mapping[str, Any], origin: float) -> dict[str, Any]:
+    return {**line, "t": line["t"] - origin}
+
+
+def _export(line: Mapping[str, Any], origin: float) -> Export:
+    return Export(**{**_timed(line, origin), "points": tuple(Point(**point) for point in line["points"])})
+
+
+def _lines(path: Path, meta: Meta, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
+    """Each whole line of a file; what a process was writing when it was killed is no line."""
+    try:
+        whole = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        whole = []
+    except OSError as problem:
+        raise RecordError(f"{path} cannot be read: {problem}") from problem
+    if meta.complete and len(whole) != meta.lines.get(path.name, len(whole)):
+        raise RecordError(f"{path} is damaged: {len(whole)} lines, and the run ended with {meta.lines[path.name]}")
+    built = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            built.append(build(json.loads(line)))
+        except (TypeError, KeyError, ValueError, AttributeError) as problem:
+            raise RecordError(f"{path}:{number} is damaged: {type(problem).__name__}: {problem}") from problem
+    return tuple(built)
+
+
+def _phases(events: tuple[Event, ...], ended: float | None) -> tuple[Phase, ...]:
+    begun = [(event.data["name"], event.data["phase"], event.t) for event in events if event.kind == "phase"]
+    last = ended if ended is not None else max((event.t for event in events), default=0.0)
+    ends = [start for _, _, start in begun[1:]] + [last]
+    return tuple(Phase(name, kind, start, end) for (name, kind, start), end in zip(begun, ends, strict=False))
+
+
+def _ledger(path: Path, meta: Meta) -> Ledger:
+    from harness import ledger  # noqa: PLC0415 - the ledger's reader is built on the data classes of this file
+
+    return ledger.read(path, origin=meta.origin)

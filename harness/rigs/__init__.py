@@ -1,1 +1,14 @@
-"""What a run runs on: one rig, one file, one contract."""
+"""What a run runs on: one rig, one file, one contract, one line in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.rigs.contract import Deliveries, Rig, RigError, Setting, Standing
+from harness.rigs.embedded import Embedded
+from harness.scenario import RigName
+
+__all__ = ["RIGS", "Deliveries", "Rig", "RigError", "Setting", "Standing"]
+
+RIGS: Mapping[RigName, Rig] = {"embedded": Embedded()}
+"""Rigs that are not in the table are not built yet: a scenario asked for there is NOT RUN."""

@@ -1,0 +1,100 @@
+"""The harness's hand on the job: a control file that the job looks at, and its ledger, which says what it took up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.waiting import wait_until
+
+TAKEN_UP_SECONDS = 5.0
+"""The job looks at least every 50 ms while it waits, and between two batches of real training otherwise."""
+
+
+class JobError(Exception):
+    """The job has ended, or does not do what it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What stands in the control file."""
+
+    paused: bool = False
+    torn_hold_seconds: float = 0.0
+    finish: bool = False
+
+
+class JobControl:
+    """Gives orders to the job and waits until it took them up.
+
+    Args:
+        control: the control file, replaced atomically.
+        ledger: what the job writes down.
+        period_seconds: between two writes.
+        alive: whether the job runs.
+    """
+
+    def __init__(self, control: Path, ledger: Path, period_seconds: float, alive: Callable[[], bool]) -> None:
+        self._control = control
+        self._ledger = ledger
+        self._orders = Orders()
+        self.period_seconds = period_seconds
+        self._alive = alive
+
+    @property
+    def alive(self) -> bool:
+        """Whether the job runs."""
+        return self._alive()
+
+    def pause(self, paused: bool) -> None:
+        """Stop or resume the job's writing.
+
+        Raises:
+            JobError: the job has ended, or did not take it up in time.
+        """
+        self._give(replace(self._orders, paused=paused))
+
+    def tear(self, hold_seconds: float) -> None:
+        """Let every write be made in two halves with so long a pause between; 0: whole again.
+
+        Raises:
+            JobError: the job has ended, or did not take it up in time.
+        """
+        self._give(replace(self._orders, torn_hold_seconds=hold_seconds))
+
+    def finish(self) -> None:
+        """Ask for one last write and the end; its end shows that it was taken up."""
+        self._orders = replace(self._orders, finish=True)
+        self._write()
+
+    def _give(self, orders: Orders) -> None:
+        if not self.alive:
+            raise JobError("the job has ended and takes no orders")
+        begin = self._ledger.stat().st_size if self._ledger.exists() else 0
+        self._orders = orders
+        self._write()
+        wait_until(
+            lambda: not self.alive or self._taken_up(begin),
+            within=TAKEN_UP_SECONDS,
+            what=f"the job's ledger says that it took up {asdict(orders)}",
+        )
+        if not self.alive:
+            raise JobError("the job ended before it took up what it was told")
+
+    def _write(self) -> None:
+        unfinished = self._control.with_name(self._control.name + ".tmp")
+        unfinished.write_text(json.dumps(asdict(self._orders)), encoding="utf-8")
+        unfinished.replace(self._control)
+
+    def _taken_up(self, begin: int) -> bool:
+        """Whether the ledger, from that byte on, says that the orders hold."""
+        try:
+            with self._ledger.open("rb") as file:
+                file.seek(begin)
+                lines = file.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return False
+        said = [json.loads(line) for line in lines if b'"control"' in line]
+        return any(line.get("kind") == "control" and line.get("applied") == asdict(self._orders) for line in said)

@@ -1,0 +1,227 @@
+"""The child processes of a run: start, log file, end, stop ladder; only what was started here is ever stopped.
+
+Every child is the leader of a session and process group of its own, prints into a file and dies with the harness
+(see `launch.py`), or more exactly with the thread that started it: therefore one thread of `Processes` starts them
+all and lives as long as they. Children of a child die with it: when a leader ends, what is left of its group is
+killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+STOP_SECONDS = 3.0
+"""From SIGTERM to SIGKILL, for processes whose end nobody measures."""
+_KILLED_SECONDS = 10.0
+"""A killed process that is not gone after this hangs in the kernel."""
+
+
+class ProcessError(Exception):
+    """A process could not be started, or could not be brought to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of a process: when (CLOCK_MONOTONIC, seconds) and how (negative: the signal that killed it)."""
+
+    t: float
+    code: int
+
+
+class Process:
+    """One started child. It is held by a pidfd, so that no signal ever meets a stranger with its old pid.
+
+    Args:
+        role: job, bridge, sink, relay, ...
+        started: the child.
+        log: the file that it prints into.
+    """
+
+    def __init__(self, role: str, started: subprocess.Popen[bytes], log: Path) -> None:
+        self.role = role
+        self.pid = started.pid
+        self.log = log
+        self._popen = started
+        self._pidfd = os.pidfd_open(started.pid)
+        self.create_time = psutil.Process(started.pid).create_time()
+        self._ended: Exit | None = None
+        self._gone = threading.Event()
+
+    def watch(self, on_exit: Callable[[Exit], None]) -> None:
+        """Notice the end at once, in a thread of its own, and tell it."""
+        threading.Thread(target=self._watch, args=(on_exit,), name=f"{self.role}-{self.pid}", daemon=True).start()
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended; None: it runs."""
+        return self._ended
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send a signal to the process itself; False: it had ended already."""
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except OSError:
+            return False
+        return True
+
+    def wait(self, seconds: float) -> Exit | None:
+        """Wait for its end, at most so long; None: it still runs."""
+        self._gone.wait(max(0.0, seconds))
+        return self._ended
+
+    def kill(self) -> Exit:
+        """End it and all of its children at once.
+
+        Raises:
+            ProcessError: the kernel could not end it.
+        """
+        children = self._children()
+        self.signal(signal.SIGKILL)
+        return self._reaped(children)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> Exit:
+        """SIGTERM, wait so long, SIGKILL.
+
+        Raises:
+            ProcessError: the kernel could not end it.
+        """
+        children = self._children()
+        self.signal(signal.SIGTERM)
+        if self.wait(seconds) is None:
+            self.signal(signal.SIGKILL)
+        return self._reaped(children)
+
+    def last_lines(self, count: int = 3) -> str:
+        """What it printed last, on one line, for a sentence about its end."""
+        with contextlib.suppress(OSError):
+            text = self.log.read_bytes()[-4000:].decode(errors="replace")
+            return " / ".join(line.strip() for line in text.splitlines()[-count:] if line.strip())
+        return ""
+
+    def _reaped(self, children: Iterable[psutil.Process]) -> Exit:
+        ended = self.wait(_KILLED_SECONDS)
+        for child in children:  # those that left the group; psutil compares the create time before it signals
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        if ended is None:
+            raise ProcessError(f"{self.role} (pid {self.pid}) outlived SIGKILL by {_KILLED_SECONDS:g} s")
+        return ended
+
+    def _children(self) -> list[psutil.Process]:
+        if self._ended is not None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def _watch(self, on_exit: Callable[[Exit], None]) -> None:
+        # WNOWAIT: the zombie holds the pid and the group's number until the group was killed.
+        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
+        t = time.monotonic()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._ended = Exit(t, self._popen.wait())
+        try:
+            on_exit(self._ended)
+        finally:
+            self._gone.set()
+
+    def close(self) -> None:
+        """Give the pidfd back; nothing can be signalled from then on."""
+        held, self._pidfd = self._pidfd, -1
+        if held >= 0:
+            os.close(held)
+
+
+class Processes:
+    """Everything that one run started.
+
+    Args:
+        on_event: told of each start, exit and signal as ``(t, process, action, facts)``; may be called from any thread.
+    """
+
+    def __init__(self, on_event: Callable[[float, Process, str, dict[str, object]], None]) -> None:
+        self._on_event = on_event
+        self._all: list[Process] = []
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starts-children")
+
+    def start(
+        self, role: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
+    ) -> Process:
+        """Start a command without a shell; its output goes to the end of the log file, its input is empty.
+
+        Args:
+            role: who it is, for the record.
+            command: the program, looked up on the child's own PATH, and its arguments.
+            env: the child's whole environment.
+            log: the file for its output; made when it is not there.
+            pass_fds: file descriptors that the child inherits.
+
+        Raises:
+            ProcessError: there is no such program, or the log cannot be written.
+        """
+        if shutil.which(command[0], path=env.get("PATH")) is None:
+            raise ProcessError(f"cannot start the {role}: no program {command[0]!r} on PATH; check the command")
+        return self._starter.submit(self._start, role, list(command), dict(env), log, tuple(pass_fds)).result()
+
+    def _start(
+        self, role: str, command: list[str], env: dict[str, str], log: Path, pass_fds: tuple[int, ...]
+    ) -> Process:
+        launch = [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), *command]
+        try:
+            with log.open("ab") as output:
+                started = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
+                    launch,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=pass_fds,
+                )
+        except OSError as problem:
+            raise ProcessError(f"cannot start the {role}: {problem}") from problem
+        t = time.monotonic()
+        process = Process(role, started, log)
+        self._all.append(process)
+        self._on_event(t, process, "started", {"create_time": process.create_time})
+        process.watch(lambda ended: self._on_event(ended.t, process, "exited", {"exit_code": ended.code}))
+        return process
+
+    def signal(self, process: Process, number: signal.Signals) -> float:
+        """Send a signal as part of the run, and have it recorded; gives the moment before it was sent."""
+        t = time.monotonic()
+        if process.signal(number):
+            self._on_event(t, process, "killed" if number == signal.SIGKILL else "signalled", {"signal": number.name})
+        return t
+
+    def stop_all(self) -> tuple[str, ...]:
+        """Stop what still runs, last started first; gives a sentence for each that could not be stopped."""
+        problems = []
+        for process in reversed(self._all):
+            try:
+                process.stop()
+            except ProcessError as problem:
+                problems.append(str(problem))
+        return tuple(problems)
+
+    def close(self) -> None:
+        """Stop all, then end the thread that started them."""
+        self.stop_all()
+        self._starter.shutdown()
+        for process in self._all:
+            process.close()

@@ -1,0 +1,180 @@
+"""The embedded rig: Python alone. Bridge -> relay -> recording sink, each a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from harness.child_environment import child_environment
+from harness.control import Control, ControlError
+from harness.faults import FaultError, Ground
+from harness.job_control import JobControl
+from harness.processes import Process
+from harness.rigs.contract import Deliveries, RigError, Setting
+from harness.scenario import RigName
+
+_READY_SECONDS = 20.0
+"""To start a Python process that imports grpc, on a machine that is busy."""
+_JOB = (sys.executable, "-m", "mock_ml_job")
+
+
+class Relayed:
+    """The door to the collector: the relay before it.
+
+    Args:
+        relay: the relay's control channel.
+        port: where the relay listens.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, relay: Control, port: int) -> None:
+        self._relay = relay
+        self.port = port
+
+    def set_mode(self, mode: str) -> None:
+        """Set it and look at what the relay says it became."""
+        if self._ask("mode", {"mode": mode}) != mode:
+            raise FaultError(f"the relay did not take the mode {mode}")
+
+    def mode(self) -> str:
+        """Ask the relay."""
+        return self._ask("state")
+
+    def _ask(self, do: str, arguments: Mapping[str, object] | None = None) -> str:
+        try:
+            return str(self._relay.ask(do, arguments)["mode"])
+        except ControlError as problem:
+            raise FaultError(str(problem)) from problem
+
+
+class EmbeddedStanding:
+    """The embedded rig of one run, up.
+
+    Args:
+        setting: what it was put up for.
+        job_command: the job's program, before ``mock`` or ``train``.
+    """
+
+    def __init__(self, setting: Setting, job_command: Sequence[str]) -> None:
+        self._setting = setting
+        self._job_command = job_command
+        self._run_dir = setting.run_dir
+        self._shared = self._run_dir / "metrics"
+        self._shared.mkdir(parents=True, exist_ok=True)
+        self._helpers: list[Process] = []
+        self._controls: list[Control] = []
+        self._job: Process | None = None
+        self._sink, sink_port = self._start_helper("sink", "--out", str(self._run_dir / "exports.jsonl"))
+        relay, self._port = self._start_helper(
+            "relay", "--upstream", str(sink_port), "--out", str(self._run_dir / "wire.jsonl")
+        )
+        job = JobControl(
+            self._run_dir / "job.control.json",
+            self._run_dir / "ledger.jsonl",
+            setting.scenario.job.write_period,
+            lambda: self._job is not None and self._job.exit is None,
+        )
+        self.ground = Ground(self._shared / "current.json", job, Relayed(relay, self._port), setting.patience)
+
+    def start_job(self) -> Process:
+        """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
+        scenario, job = self._setting.scenario, self._setting.scenario.job
+        variables = {
+            "JOB_ID": f"{scenario.name.replace('/', '-')}-{self._setting.seed}",
+            "MODEL_NAME": "digits-mlp" if job.kind == "train" else "resnet-50",
+            "DATASET": "digits" if job.kind == "train" else "imagenet",
+            "METRICS_FILE_PATH": str(self.ground.metrics_file),
+            "WRITE_INTERVAL": f"{job.write_period:g}",
+            "TOTAL_EPOCHS": str(job.epochs),
+            "BATCHES_PER_EPOCH": str(job.batches_per_epoch),
+            "JOB_WRITE_MODE": job.write_mode,
+            "JOB_LEDGER_PATH": str(self._run_dir / "ledger.jsonl"),
+            "JOB_CONTROL_PATH": str(self._run_dir / "job.control.json"),
+            # Linear algebra on every core would starve the bridge, which is what is measured here.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        self._job = self._start("job", [*self._job_command, job.kind], variables)
+        return self._job
+
+    def start_bridge(self, command: Sequence[str]) -> Process:
+        """Start the bridge against the relay."""
+        bridge = self._setting.scenario.bridge
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._port}",
+            "OTEL_SERVICE_NAME": "bridge-under-test",
+            "METRICS_FILE_PATH": str(self.ground.metrics_file),
+            "COLLECTION_INTERVAL": f"{bridge.interval:g}",
+            "LOG_LEVEL": bridge.log_level,
+        }
+        return self._start("bridge", list(command), {**variables, **bridge.env})
+
+    def deliveries(self) -> Deliveries:
+        """Ask the sink."""
+        try:
+            state = self._sink.ask("state")
+        except ControlError as problem:
+            raise RigError(f"{problem}; see sink.log") from problem
+        return Deliveries(state["calls"], state["points"], state["first_point_t"])
+
+    def check(self) -> None:
+        """See that sink and relay still run."""
+        for helper in self._helpers:
+            if (ended := helper.exit) is not None:
+                raise RigError(
+                    f"the {helper.role} ended in the middle of the run with code {ended.code}: "
+                    f"{helper.last_lines() or 'it said nothing'}; run again, and see {helper.log.name}"
+                )
+
+    def down(self) -> None:
+        """Close the control channels."""
+        for channel in self._controls:
+            channel.close()
+
+    def _start_helper(self, role: str, *arguments: str) -> tuple[Control, int]:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", f"harness.observers.{role}", *arguments, "--control-fd", str(theirs.fileno())]
+        with theirs:
+            helper = self._start(role, command, {}, pass_fds=(theirs.fileno(),))
+        channel = Control(ours, role)
+        self._controls.append(channel)
+        self._helpers.append(helper)
+        try:
+            return channel, int(channel.ready(_READY_SECONDS)["port"])
+        except ControlError as problem:
+            raise RigError(
+                f"the {role} did not come up: {problem}; {helper.last_lines() or 'it said nothing'}"
+            ) from problem
+
+    def _start(
+        self, role: str, command: Sequence[str], variables: Mapping[str, str], pass_fds: Sequence[int] = ()
+    ) -> Process:
+        return self._setting.processes.start(
+            role, command, env=child_environment(variables), log=self._run_dir / f"{role}.log", pass_fds=pass_fds
+        )
+
+
+class Embedded:
+    """The rig for everyone: needs nothing but Python and the harness's own dependencies.
+
+    Args:
+        job_command: the job's program, before ``mock`` or ``train``.
+    """
+
+    name: RigName = "embedded"
+
+    def __init__(self, job_command: Sequence[str] = _JOB) -> None:
+        self._job_command = tuple(job_command)
+
+    def lacking(self) -> tuple[str, ...]:
+        """It needs pidfds, and /proc."""
+        if hasattr(os, "pidfd_open"):
+            return ()
+        return ("Linux 5.4 or later (pidfd): run in a container or a virtual machine",)
+
+    def up(self, setting: Setting) -> EmbeddedStanding:
+        """Start sink and relay."""
+        return EmbeddedStanding(setting, self._job_command)
