@@ -10,7 +10,7 @@ from harness.scenario import CheckSpec
 
 _INTERVALS_VISIBLE = 1.5
 """A write that stood for so many intervals was there at a reading: one interval, and room for jitter."""
-_HARMLESS_TO_FILE = ("collector-", "network-")
+_HARMLESS_TO_FILE = ("collector-", "network-", "job-paused")
 """Names of faults begin so where a reader of the metrics file sees all that the job writes."""
 
 

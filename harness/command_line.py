@@ -1,0 +1,235 @@
+"""The verbs of the harness and their exit codes, on which CI and other people's scripts stand.
+
+====  ==========================================================
+code  meaning
+====  ==========================================================
+0     all passed
+1     any FAIL
+4     else any HARNESS ERROR
+2     else any INCONCLUSIVE, or nothing was run
+3     a bad scenario or bad arguments
+130   interrupted
+====  ==========================================================
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import importlib
+import os
+import random
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Never, get_args
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from harness import batch, verdict
+from harness.batch import Plan
+from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
+from harness.checks import Verdict
+from harness.ledger import LedgerError
+from harness.loading import ScenarioFileError
+from harness.record import RecordError
+from harness.reports import REPORTS
+from harness.reports.console import draw
+from harness.reports.progress import Progress
+from harness.scenario import Profile, RigName
+from harness.starter import Starter
+from harness.verdict import Judgement
+
+BAD_ARGUMENTS = 3
+INTERRUPTED = 130
+_SEED_MAX = 2**31
+
+
+class _Verbs(click.Group):
+    """Click's group, with the exit codes of this command: click's own 2 for bad usage means INCONCLUSIVE here."""
+
+    def main(self, *args: Any, **extra: Any) -> Never:  # noqa: ANN401 - click's own signature
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(*args, **extra)
+        except click.ClickException as error:
+            error.show()
+            code = BAD_ARGUMENTS
+        except (SelectionError, ScenarioFileError) as error:
+            click.echo(str(error), err=True)
+            code = BAD_ARGUMENTS
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            code = INTERRUPTED
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Run a metrics bridge beside a job, break things around it, and give each promise a verdict.
+
+    Exit codes: 0 all passed; 1 any FAIL; 4 else any HARNESS ERROR; 2 else any INCONCLUSIVE, or nothing run;
+    3 bad scenario or arguments; 130 interrupted.
+    """
+
+
+@cli.command("list")
+def list_() -> None:
+    """Show the scenarios: name, tags, rigs, and what each proves."""
+    for entry in entries(files(scenario_folder())):
+        scenario = entry.scenario
+        click.echo(f"{scenario.name}  [{scenario.profile}; {', '.join(scenario.tags)}; {', '.join(scenario.rigs)}]")
+        click.echo(click.wrap_text(scenario.what, width=80, initial_indent="    ", subsequent_indent="    "))
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+def validate(paths: tuple[Path, ...]) -> None:
+    """Read scenario files (or all in a folder; ours by default) and show every problem with its line."""
+    wanted: list[Path] = []
+    for path in paths or (scenario_folder(),):
+        wanted += files(path) if path.is_dir() else [path]
+    found = entries(wanted)
+    click.echo(f"{len(found)} scenarios in {len(wanted)} files: no problem")
+
+
+@cli.command()
+@click.pass_context
+@click.argument("words", nargs=-1, metavar="[NAME|PATH|tag:TAG]...")
+@click.option(
+    "--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True, help="What to run on."
+)
+@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default this Python's -m bridge.")
+@click.option("--profile", type=click.Choice(get_args(Profile)), help="Only these; smoke when no scenario is named.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of everything random; by default a new one, which is shown.")
+@click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="How often to run each.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default two for each processor.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+              help="Where the records go.")  # fmt: skip
+@click.option("--keep", is_flag=True, help="Keep each run's working files beside its record.")
+def run(  # noqa: PLR0917 - click passes by name; the command's options are these
+    context: click.Context,
+    words: tuple[str, ...],
+    rig: RigName,
+    bridge: str | None,
+    profile: Profile | None,
+    seed: int | None,
+    repeat: int,
+    jobs: int | None,
+    out: Path,
+    keep: bool,
+) -> int:
+    """Run scenarios (all of the smoke profile by default) and give their verdicts."""
+    chosen = select(words, profile=profile, folder=scenario_folder())
+    command = _command(bridge)
+    starter: Starter = context.obj or Starter()
+    seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
+    skipped = {entry.scenario.name: reason for entry in chosen if (reason := starter.why_not(entry.scenario, rig))}
+    plans = _plans([entry for entry in chosen if entry.scenario.name not in skipped], rig, seed, repeat, out)
+    console = Console(highlight=False, emoji=False, markup=False, soft_wrap=False)
+    interrupt = threading.Event()
+
+    carry_out = functools.partial(starter.carry_out, bridge_command=command, keep=keep)
+    click.echo(f"{len(plans)} runs, seed {seed}, bridge: {shlex.join(command)}")
+    with _signals_set(interrupt), Progress(console, len(plans)) as watcher:
+        jobs = jobs or 2 * len(os.sched_getaffinity(0))
+        judgements = batch.run_all(plans, jobs=jobs, run_one=carry_out, interrupt=interrupt, watcher=watcher)
+    judgements += [verdict.not_run(name, rig, reason) for name, reason in skipped.items()]
+    _show(console, judgements)
+    if plans:
+        click.echo(f"records: {out.resolve()}")
+    if interrupt.is_set():
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    return batch.exit_code(judgements)
+
+
+@cli.command()
+@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def judge(run_dir: Path) -> int:
+    """Judge a saved record again (or all in a folder), from the folder alone."""
+    judgements = _judged([run_dir])
+    _show(Console(highlight=False, emoji=False, markup=False), judgements)
+    return batch.exit_code(judgements)
+
+
+@cli.command()
+@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
+                metavar="RUN_DIR...")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(list(REPORTS)), default="console", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; by default the screen.")
+def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
+    """Draw the verdicts of saved records."""
+    text = REPORTS[form](_judged(run_dirs))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{out} cannot be written: {error.strerror}") from None
+    click.echo(f"{out}")
+
+
+@cli.command()
+def mutants() -> int:
+    """Prove the harness: every mutant must be caught, and the real bridge must pass."""
+    # Only here, and by name: mutants import the bridge, which no other verb may need.
+    proof = importlib.import_module("harness.mutants.proof")
+    return int(proof.run_proof())
+
+
+def _command(bridge: str | None) -> list[str]:
+    if bridge is None:
+        return [sys.executable, "-m", "bridge"]
+    try:
+        words = shlex.split(bridge)
+    except ValueError as error:
+        raise click.BadParameter(f"{bridge!r}: {error}", param_hint="--bridge") from None
+    if not words:
+        raise click.BadParameter("the command is empty", param_hint="--bridge")
+    return words
+
+
+def _plans(chosen: Sequence[Entry], rig: RigName, seed: int, repeat: int, out: Path) -> list[Plan]:
+    moment = dt.datetime.now().astimezone().strftime("%Y%m%dT%H%M%S")
+    runs = [(entry.scenario, seed + turn) for turn in range(repeat) for entry in chosen]
+    names = [f"{scenario.name.replace('/', '.')}-{rig}-{moment}" for scenario, _ in runs]
+    folders = batch.run_dirs(out, names)
+    return [Plan(scenario, rig, folder, seed) for (scenario, seed), folder in zip(runs, folders, strict=True)]
+
+
+def _judged(paths: Sequence[Path]) -> list[Judgement]:
+    judgements: list[Judgement] = []
+    for path in paths:
+        folders = batch.run_folders(path)
+        if not folders:
+            raise click.UsageError(f"{path} is no run folder and holds none: it has no run.json")
+        for folder in folders:
+            try:
+                judgements.append(batch.judge_folder(folder))
+            except (RecordError, LedgerError, OSError) as error:
+                judgements.append(Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name))
+    return judgements
+
+
+def _show(console: Console, judgements: Sequence[Judgement]) -> None:
+    console.print(Text())
+    console.print(draw(judgements))
+
+
+@contextmanager
+def _signals_set(interrupt: threading.Event) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into the interrupt, so that the runs heal, clear away and keep their records."""
+    before = {number: signal.signal(number, lambda *_: interrupt.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,219 @@
+"""Scenario files -> scenarios: strict, every problem at once, each with its line and how to mend it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness import yaml_lines
+from harness.plausibility import Objection, nearest, objections
+from harness.scenario import BridgeSpec, CheckSpec, FaultSpec, FaultStep, JobSpec, Scenario, SteadyStep, StopSpec
+from harness.yaml_lines import Complaint, Document
+
+SIZE_MAX_BYTES = 256 * 1024
+"""A scenario is a page of text; a file beyond this is none."""
+
+_MODELS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Scenario,
+    ("job",): JobSpec,
+    ("bridge",): BridgeSpec,
+    ("stop",): StopSpec,
+    ("stop", "under"): FaultSpec,
+    ("checks",): CheckSpec,
+    ("timeline", "steady-step"): SteadyStep,
+    ("timeline", "fault-step"): FaultStep,
+}
+"""Which model reads which place of the file (indices left out)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong with a scenario file."""
+
+    path: str
+    line: int
+    message: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}" + (f": {self.mend}" if self.mend else "")
+
+
+class ScenarioFileError(Exception):
+    """A scenario file that cannot be used, with everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+def load(path: Path) -> tuple[Scenario, ...]:
+    """Read one file: its scenario, or one scenario ``name/variant`` for each of its variants.
+
+    Raises:
+        ScenarioFileError: the file cannot be read, or something in it is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ScenarioFileError([Problem(str(path), 1, "there is no such file")]) from None
+    except OSError as error:
+        raise ScenarioFileError([Problem(str(path), 1, f"cannot be read: {error.strerror}")]) from None
+    if len(data) > SIZE_MAX_BYTES:
+        mend = f"at most {SIZE_MAX_BYTES // 1024} KiB"
+        raise ScenarioFileError([Problem(str(path), 1, "the file is too large for a scenario", mend)])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8: byte 0x{data[error.start]:02x}"
+        raise ScenarioFileError([Problem(str(path), line, message, "save the file as UTF-8")]) from None
+    return parse(text, name=str(path))
+
+
+def parse(text: str, *, name: str) -> tuple[Scenario, ...]:
+    """Turn a file's text into scenarios; ``name`` is what the file is called in the problems.
+
+    Raises:
+        ScenarioFileError: something in it is wrong.
+    """
+    document = yaml_lines.parse(text)
+    complaints = list(document.complaints)
+    scenarios: list[Scenario] = []
+    if not isinstance(document.data, dict):
+        if not complaints:
+            complaints.append(Complaint(1, "a scenario is a mapping of keys to values"))
+    else:
+        for variant in _variants(document.data, document, complaints):
+            scenario, found = _scenario(variant)
+            complaints += found
+            scenarios += [scenario] if scenario is not None and not found else []
+    if complaints:
+        # The same mistake in the base shows in every variant: once is enough.
+        raise ScenarioFileError(sorted({Problem(name, c.line, c.message, c.mend) for c in complaints}))
+    return tuple(scenarios)
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    data: dict[str, Any]
+    document: Document
+
+
+def _variants(data: dict[str, Any], document: Document, complaints: list[Complaint]) -> list[_Variant]:
+    """Return the data of each scenario in the file, overrides merged over the base, with the lines they came from."""
+    base = {key: value for key, value in data.items() if key != "variants"}
+    if "variants" not in data:
+        return [_Variant(base, document)]
+    overrides = data["variants"]
+    if not isinstance(overrides, dict) or not overrides:
+        line = document.line_of(("variants",))
+        complaints.append(Complaint(line, "variants is no mapping", "give each variant a name and what it changes"))
+        return [_Variant(base, document)]
+    found: list[_Variant] = []
+    for variant, changes in overrides.items():
+        path = ("variants", variant)
+        if not isinstance(changes, dict):
+            complaints.append(
+                Complaint(document.line_of(path), f"the variant {variant!r} is no mapping of keys to values")
+            )
+            continue
+        if "name" in changes:
+            line = document.line_of((*path, "name"))
+            complaints.append(Complaint(line, "a variant has no name key", f"it is called by its own key, {variant!r}"))
+            continue
+        lines = {place: line for place, line in document.lines.items() if place[:1] != ("variants",)}
+        merged = _merged(base, changes, (), path, document, lines)
+        if "name" in base:
+            merged["name"] = f"{base['name']}/{variant}"
+            lines["name",] = document.line_of(path)
+        found.append(_Variant(merged, Document(merged, lines)))
+    return found
+
+
+def _merged(  # noqa: PLR0917 - one recursion; a record for its arguments would hide it
+    base: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    at: yaml_lines.Path,
+    source: yaml_lines.Path,
+    document: Document,
+    lines: dict[yaml_lines.Path, int],
+) -> dict[str, Any]:
+    """Merge mappings key by key; anything else is replaced whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        place, origin = (*at, key), (*source, key)
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merged(merged[key], value, place, origin, document, lines)
+            continue
+        merged[key] = value
+        for inner in [inner for inner in lines if inner[: len(place)] == place]:
+            del lines[inner]
+        for inner, line in document.lines.items():
+            if inner[: len(origin)] == origin:
+                lines[(*place, *inner[len(origin) :])] = line
+    return merged
+
+
+def _scenario(variant: _Variant) -> tuple[Scenario | None, list[Complaint]]:
+    try:
+        # By way of JSON: strict models take a list for a tuple only there.
+        scenario = Scenario.model_validate_json(json.dumps(variant.data))
+    except ValidationError as error:
+        return None, [_complaint(details, variant) for details in error.errors()]
+    return scenario, [_from_objection(objection, variant.document) for objection in objections(scenario)]
+
+
+def _from_objection(objection: Objection, document: Document) -> Complaint:
+    return Complaint(document.line_of(objection.path), objection.message, objection.mend)
+
+
+def _complaint(details: ErrorDetails, variant: _Variant) -> Complaint:
+    """Say in the words of the file what pydantic found."""
+    place = _place_in_file(details["loc"], variant.data)
+    line = variant.document.line_of(place)
+    key = str(details["loc"][-1]) if details["loc"] else ""
+    where = ".".join(map(str, place)) or "the scenario"
+    match details["type"]:
+        case "extra_forbidden":
+            return Complaint(line, f"unknown key {key!r}", nearest(key, _known_keys(details["loc"][:-1])))
+        case "missing":
+            return Complaint(line, f"{key!r} is missing", f"{'.'.join(map(str, place)) or 'a scenario'} needs it")
+        case "literal_error":
+            value = str(details["input"])
+            expected = str(details.get("ctx", {}).get("expected", ""))
+            choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
+            return Complaint(line, f"{where} cannot be {value!r}", nearest(value, choices))
+        case "value_error":
+            return Complaint(line, f"{where}: {details['msg'].removeprefix('Value error, ')}")
+        case _:
+            return Complaint(
+                line, f"{where}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r:.60}"
+            )
+
+
+def _place_in_file(loc: Sequence[str | int], data: Any) -> yaml_lines.Path:
+    """Drop from pydantic's location what is no key of the file (the names of a step's forms, a missing key)."""
+    place: list[str | int] = []
+    for element in loc:
+        in_mapping = isinstance(data, dict) and element in data
+        in_sequence = isinstance(data, list) and isinstance(element, int) and element < len(data)
+        if in_mapping or in_sequence:
+            data = data[element]
+            place.append(element)
+    return tuple(place)
+
+
+def _known_keys(loc: Sequence[str | int]) -> list[str]:
+    model = _MODELS.get(tuple(element for element in loc if isinstance(element, str)))
+    if model is None:
+        return []
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return [*keys, "variants"] if model is Scenario else keys

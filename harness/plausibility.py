@@ -1,0 +1,182 @@
+"""What is wrong with a scenario of the right form: names nobody knows, budgets nobody could keep or break."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from harness.checks import CHECKS, Check
+from harness.checks.resources import WINDOW_SECONDS
+from harness.faults import FAULTS
+from harness.promises import Budget, Promises
+from harness.promises import load as load_promises
+from harness.scenario import CheckSpec, FaultSpec, FaultStep, Scenario, SteadyStep
+from harness.yaml_lines import Path
+
+_INTERVALS_APART = 2
+"""Writes closer than this can be overwritten before a reading sees them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Something wrong at a place of the scenario."""
+
+    path: Path
+    message: str
+    mend: str = ""
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """Return a hint: the word that was probably meant, else all that there are."""
+    close = difflib.get_close_matches(word, choices, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known here: {', '.join(sorted(choices))}" if choices else ""
+
+
+def objections(scenario: Scenario, promises: Promises | None = None) -> list[Objection]:
+    """Return all that makes a well-formed scenario useless."""
+    promises = promises or load_promises()
+    found = [*_timeline(scenario), *_times(scenario)]
+    for index, spec in enumerate(scenario.checks):
+        found += _check(scenario, spec, ("checks", index), promises)
+    return found
+
+
+def _times(scenario: Scenario) -> Iterator[Objection]:
+    if scenario.bridge.interval <= 0:
+        yield Objection(("bridge", "interval"), "the bridge's interval is zero", "write for example 1s")
+    if scenario.job.write_period <= 0:
+        yield Objection(("job", "write_period"), "the job's write period is zero", "write for example 2s")
+    if not scenario.rigs:
+        yield Objection(("rigs",), "no rig may run it", "leave the key out to allow all")
+
+
+def _timeline(scenario: Scenario) -> Iterator[Objection]:
+    names: set[str] = set()
+    kinds = {kind for _, kind in scenario.phase_names}
+    for index, step in enumerate(scenario.timeline):
+        place: Path = ("timeline", index)
+        if isinstance(step, FaultStep):
+            yield from _fault(step, place)
+        if step.name in kinds:
+            yield Objection((*place, "name"), f"{step.name!r} is the name of a kind of phase", "choose another name")
+        if step.name is not None and step.name in names:
+            yield Objection((*place, "name"), f"two steps are called {step.name!r}", "choose another name")
+        names |= {step.name} if step.name else set()
+        seconds = step.steady if isinstance(step, SteadyStep) else step.for_
+        if seconds <= 0:
+            yield Objection((*place, "steady" if isinstance(step, SteadyStep) else "for"), "a step must last some time")
+    if not scenario.timeline and not scenario.settle:
+        yield Objection(("timeline",), "the timeline is empty", "add a step, for example {steady: 5s}")
+    if scenario.stop.under is not None:
+        yield from _fault(scenario.stop.under, ("stop", "under"))
+
+
+def _fault(spec: FaultSpec, place: Path) -> Iterator[Objection]:
+    kind = FAULTS.get(spec.fault)
+    if kind is None:
+        yield Objection((*place, "fault"), f"there is no fault {spec.fault!r}", nearest(spec.fault, list(FAULTS)))
+        return
+    try:
+        kind.parameters.model_validate(spec.with_)
+    except ValidationError as error:
+        known = [field.alias or name for name, field in kind.parameters.model_fields.items()]
+        for details in error.errors():
+            where = (*place, "with", *details["loc"])
+            if details["type"] == "extra_forbidden":
+                word = str(details["loc"][-1])
+                yield Objection(where, f"{spec.fault} has no parameter {word!r}", nearest(word, known))
+            else:
+                message = details["msg"].removeprefix("Value error, ")
+                yield Objection(where, f"with.{'.'.join(map(str, details['loc']))}: {message}")
+
+
+def _check(scenario: Scenario, spec: CheckSpec, place: Path, promises: Promises) -> Iterator[Objection]:
+    check = CHECKS.get(spec.check)
+    if check is None:
+        yield Objection((*place, "check"), f"there is no check {spec.check!r}", nearest(spec.check, list(CHECKS)))
+    promise = promises.promises.get(spec.promise)
+    if promise is None:
+        hint = nearest(spec.promise, list(promises.promises))
+        yield Objection((*place, "promise"), f"there is no promise {spec.promise!r}", hint)
+    yield from _during(scenario, spec, place, check)
+    if check is None or promise is None:
+        return
+    budget = promise.budgets.get(spec.check)
+    if budget is None:
+        message = f"the promise {spec.promise!r} has no budget for {spec.check!r}"
+        yield Objection((*place, "check"), message, nearest(spec.check, list(promise.budgets)))
+    else:
+        yield from _limit(scenario, spec, place, budget)
+    if spec.samples_at_least is not None and spec.samples_at_least < check.samples_min:
+        message = f"{spec.check} asks for at least {check.samples_min} samples itself"
+        yield Objection((*place, "samples_at_least"), message, "ask for more, or leave the key out")
+    yield from _possible(scenario, spec, place, check)
+
+
+def _during(scenario: Scenario, spec: CheckSpec, place: Path, check: Check | None) -> Iterator[Objection]:
+    known = list(dict.fromkeys(word for phase in scenario.phase_names for word in phase))
+    for index, name in enumerate(spec.during):
+        if name not in known:
+            yield Objection((*place, "during", index), f"there is no phase {name!r}", nearest(name, known))
+    if spec.during and check is not None and check.whole_run:
+        message = f"{spec.check} judges the run as a whole"
+        yield Objection((*place, "during"), message, "leave the key out")
+
+
+def _limit(scenario: Scenario, spec: CheckSpec, place: Path, budget: Budget) -> Iterator[Objection]:
+    limit = budget.limit(interval_seconds=scenario.bridge.interval, write_period_seconds=scenario.job.write_period)
+    where = (*place, "at_most")
+    if spec.at_most is None:
+        return
+    if spec.at_most < 0:
+        yield Objection(where, f"at_most {spec.at_most:g} is negative", "no bridge could keep it")
+    if spec.at_most > limit:
+        message = f"at_most {spec.at_most:g} is looser than the documented limit of {limit:g} {budget.unit}"
+        yield Objection(where, message, "a scenario may only be stricter")
+
+
+def _possible(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:
+    where = (*place, "check")
+    if check.name == "cpu-percent":
+        longest = _longest_stretch(scenario, spec)
+        if longest < WINDOW_SECONDS:
+            message = f"cpu-percent needs a window of {WINDOW_SECONDS:g} s, the judged phases last {longest:g} s"
+            yield Objection(where, message, "make the phase longer or judge another one")
+    apart = _INTERVALS_APART * scenario.bridge.interval
+    if check.name == "every-write-delivered" and scenario.job.write_period < apart:
+        message = (
+            f"writes are {scenario.job.write_period:g} s apart: below two intervals ({apart:g} s) some are never read"
+        )
+        yield Objection(where, message, "make job.write_period longer or bridge.interval shorter")
+    if check.needs_fault and not any(isinstance(step, FaultStep) for step in scenario.timeline):
+        yield Objection(
+            where, f"{check.name} measures from a fault's end, and the timeline has no fault", "add a fault"
+        )
+
+
+def _longest_stretch(scenario: Scenario, spec: CheckSpec) -> float:
+    """Return the seconds of the longest run of judged phases that follow one another."""
+    longest = current = 0.0
+    for (name, kind), seconds in zip(scenario.phase_names, phase_seconds(scenario), strict=True):
+        judged = name in spec.during or kind in spec.during if spec.during else kind not in {"warm-up", "drain"}
+        current = current + seconds if judged else 0.0
+        longest = max(longest, current)
+    return longest
+
+
+def phase_seconds(scenario: Scenario) -> list[float]:
+    """Return how long each of the scenario's phases is planned to last; the drain lasts as long as it needs: 0."""
+    seconds = [scenario.warm_up]
+    for step in scenario.timeline:
+        if isinstance(step, SteadyStep):
+            seconds.append(step.steady)
+            continue
+        seconds.append(step.for_)
+        seconds += [step.recovery] if step.recovery else []
+    seconds += [scenario.settle] if scenario.settle else []
+    return [*seconds, 0.0]

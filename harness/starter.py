@@ -1,0 +1,51 @@
+"""From a plan to the runner: on which rig, or why not."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+
+from harness.batch import Plan
+from harness.rigs import RIGS
+from harness.runner import run_scenario
+from harness.scenario import RigName, Scenario
+
+
+class Starter:
+    """Carries out plans on the rigs that there are."""
+
+    def why_not(self, scenario: Scenario, rig: RigName) -> str | None:
+        """Return why a scenario cannot run on a rig, in a sentence; None: it can."""
+        if rig not in scenario.rigs:
+            return f"The scenario runs on {', '.join(scenario.rigs)} only."
+        if rig not in RIGS:
+            return f"The rig {rig} is not part of this version; there are: {', '.join(RIGS)}."
+        lacking = RIGS[rig].lacking()
+        return f"The rig {rig} lacks: {'; '.join(lacking)}." if lacking else None
+
+    def carry_out(
+        self,
+        plan: Plan,
+        interrupt: threading.Event,
+        progress: Callable[[str], None],
+        *,
+        bridge_command: Sequence[str],
+        keep: bool,
+    ) -> None:
+        """Run one scenario and leave its record in the plan's folder; ``keep``: the metrics folder stays beside it.
+
+        Raises:
+            RecordError: no record can be written there.
+        """
+        run_scenario(
+            plan.scenario,
+            rig=RIGS[plan.rig],
+            bridge_command=bridge_command,
+            run_dir=plan.run_dir,
+            seed=plan.seed,
+            interrupt=interrupt,
+            progress=progress,
+        )
+        if not keep:
+            shutil.rmtree(plan.run_dir / "metrics", ignore_errors=True)

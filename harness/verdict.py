@@ -1,0 +1,159 @@
+"""A saved record -> one Judgement: pure, so that the same folder gives the same verdict again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.checks import CHECKS, CheckResult, Verdict
+from harness.promises import Promises
+from harness.promises import load as load_promises
+from harness.record import RunRecord
+from harness.scenario import CheckSpec, FaultStep, Scenario
+
+SCHEMA_VERSION = 1
+VERDICT_FILE = "verdict.json"
+OFFERED_RATE_MIN = 0.95
+"""Of the writes that the schedule asked for. Below it the bridge was not under the load that the scenario speaks of."""
+
+WORST_FIRST = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is said of one run, or of a scenario that was not run."""
+
+    scenario: str
+    rig: str
+    verdict: Verdict
+    reason: str
+    """One sentence or two: which promise broke, when, on what evidence; or why nothing can be said."""
+    run: str = ""
+    """The folder's name; empty: it was not run."""
+    checks: tuple[CheckResult, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """Why a PASS of the checks would mean nothing: faults that were not in place, a load that was not offered."""
+    schema_version: int = SCHEMA_VERSION
+
+
+def judge(record: RunRecord, promises: Promises | None = None) -> Judgement:
+    """Give the verdict of one run. Raises nothing for what a record holds."""
+    about = (record.meta.scenario, record.meta.rig)
+    try:
+        scenario = Scenario.from_record(record.scenario)
+    except (ValidationError, TypeError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        reason = f"The recorded scenario does not fit this version of the harness: {first}."
+        return Judgement(*about, Verdict.HARNESS_ERROR, reason, record.meta.run)
+    promises = promises or load_promises()
+    results = tuple(_result(record, spec, promises) for spec in scenario.checks)
+    doubts = tuple(_doubts(record, scenario))
+    verdict, reason = _overall(record, results, doubts)
+    return Judgement(*about, verdict, reason, record.meta.run, results, doubts)
+
+
+def not_run(scenario: str, rig: str, reason: str) -> Judgement:
+    """Say that this rig cannot run a scenario: listed, and never a pass."""
+    return Judgement(scenario, rig, Verdict.NOT_RUN, reason)
+
+
+def harness_error(scenario: Scenario, rig: str, reason: str, run: str = "") -> Judgement:
+    """Say that a run could not be carried out or read."""
+    return Judgement(scenario.name, rig, Verdict.HARNESS_ERROR, reason, run)
+
+
+def save(judgement: Judgement, run_dir: Path) -> None:
+    """Write ``verdict.json`` into the run's folder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = json.dumps(asdict(judgement), indent=2, ensure_ascii=False)
+    (run_dir / VERDICT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _result(record: RunRecord, spec: CheckSpec, promises: Promises) -> CheckResult:
+    promise = promises.promises.get(spec.promise)
+    check = CHECKS.get(spec.check)
+    if check is None:
+        reason = f"This version of the harness has no check {spec.check!r}."
+        return CheckResult(spec.check, spec.promise, Verdict.INCONCLUSIVE, None, "", None, None, 0, 1, reason)
+    return check.judge(record, spec, promise.budgets.get(spec.check) if promise else None)
+
+
+def _overall(record: RunRecord, results: Iterable[CheckResult], doubts: tuple[str, ...]) -> tuple[Verdict, str]:
+    """A run that was not carried out says nothing; else a broken promise goes before a doubt, a doubt before a pass."""
+    meta = record.meta
+    if meta.error is not None:
+        return Verdict.HARNESS_ERROR, meta.error
+    if meta.interrupted:
+        return Verdict.INCONCLUSIVE, "The run was interrupted before its end."
+    if not meta.complete:
+        return (
+            Verdict.HARNESS_ERROR,
+            "The record breaks off before the run's end: the harness was killed. Run it again.",
+        )
+    results = tuple(results)
+    failed = [f"{result.promise} broke: {result.reason}" for result in results if result.verdict is Verdict.FAIL]
+    if failed:
+        return Verdict.FAIL, " ".join([*failed[:2], *_and_more(failed[2:]), *doubts])
+    undecided = [f"{result.check}: {result.reason}" for result in results if result.verdict is Verdict.INCONCLUSIVE]
+    if doubts or undecided:
+        return Verdict.INCONCLUSIVE, " ".join([*doubts, *undecided[:1], *_and_more(undecided[1:])])
+    return Verdict.PASS, f"All {len(results)} checks kept."
+
+
+def _and_more(rest: list[str]) -> list[str]:
+    return [f"And {len(rest)} more."] if rest else []
+
+
+def _doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
+    ledger = record.ledger
+    if not ledger.writes:
+        yield "The job's ledger is missing or has no write, so what arrived cannot be held against what was written."
+    elif ledger.ended is None:
+        yield "The job's ledger breaks off: it never said its end."
+    asked = len(ledger.writes) + ledger.missed
+    if asked and len(ledger.writes) < OFFERED_RATE_MIN * asked:
+        share = 100 * len(ledger.writes) / asked
+        yield (
+            f"The job wrote {share:.0f} % of the {asked} writes asked for, below {100 * OFFERED_RATE_MIN:.0f} %: "
+            "the bridge was not under the load that is meant."
+        )
+    names = [name for name, kind in scenario.phase_names if kind == "fault"]
+    steps = [step for step in scenario.timeline if isinstance(step, FaultStep)]
+    for name, step in zip(names, steps, strict=True):
+        yield from _fault_doubts(record, step.fault, name)
+    if scenario.stop.under is not None:
+        yield from _fault_doubts(record, scenario.stop.under.fault, None, but_not=frozenset(names))
+
+
+def _fault_doubts(
+    record: RunRecord, fault: str, step: str | None, but_not: frozenset[str] = frozenset()
+) -> Iterable[str]:
+    """Whether a fault was put in place, seen to hold, and taken away. ``step`` None: any step not in ``but_not``."""
+    events = [
+        event
+        for event in record.events
+        if event.kind == "fault"
+        and event.data.get("fault") == fault
+        and (event.data.get("step") == step if step is not None else event.data.get("step") not in but_not)
+    ]
+    called = step or f"{fault} at the stop"
+    for action, what in (("inject", "put in place"), ("verify", "seen to hold"), ("heal", "taken away")):
+        done = [event for event in events if event.data.get("action") == action]
+        if not done:
+            yield f"The fault of {called} was never {what}."
+        for event in done:
+            if not event.data.get("ok"):
+                yield f"At {event.t:.1f} s the fault of {called} was not {what}: {_evidence(event.data)}."
+                break
+
+
+def _evidence(data: dict[str, Any]) -> str:
+    return str(data.get("evidence") or "no evidence given").rstrip(".")
