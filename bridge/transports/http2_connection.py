@@ -266,7 +266,7 @@ class Connection:
                 self._settings_received = True
                 if len(self._h2.remote_settings) > SETTINGS_MAX:
                     raise BrokenError(f"the peer sent more than {SETTINGS_MAX} different settings")
-                self._h2.encoder.header_table_size = min(self._h2.encoder.header_table_size, HEADER_TABLE_BYTES_MAX)
+                self._bound_header_table()
             case ConnectionTerminated():
                 self._note_goaway(event)
             case DataReceived():
@@ -276,6 +276,16 @@ class Connection:
         exchange = self._exchange
         if exchange is not None and getattr(event, "stream_id", None) == exchange.stream_id:
             exchange.take(event)
+
+    def _bound_header_table(self) -> None:
+        """Follow the peer's table size, up to our bound."""
+        encoder = self._h2.encoder
+        encoder.header_table_size = min(encoder.header_table_size, HEADER_TABLE_BYTES_MAX)
+        changes = encoder.table_size_changes
+        # RFC 7541, 4.2: of several changes the smallest and the last one are signalled.
+        encoder.table_size_changes = [min(changes), changes[-1]] if changes else []
+        # hpack forgets that there is something to signal where a size is set again to what it is.
+        encoder.header_table.resized = bool(changes)
 
     def _note_goaway(self, event: ConnectionTerminated) -> None:
         self._last_stream_id = event.last_stream_id
