@@ -87,3 +87,10 @@ def test_all_problems_are_named_together():
 
 def test_a_good_file_is_read():
     assert promises.parse(GOOD, name="p.yaml").promises["shutdown"].says == "It stops in time."
+
+
+def test_the_latency_that_is_aimed_at_grows_with_the_interval_alone():
+    budget = promises.load().budget("latency", "arrival-latency")
+    assert budget is not None
+    assert budget.goal(interval_seconds=10, write_period_seconds=2) == 10.25
+    assert budget.limit(interval_seconds=10, write_period_seconds=2) == 30
