@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness import yaml_lines
+from harness.mending import mended, place_in_file
 from harness.plausibility import Objection, nearest, objections
 from harness.scenario import BridgeSpec, CheckSpec, FaultSpec, FaultStep, JobSpec, Scenario, SteadyStep, StopSpec
 from harness.yaml_lines import Complaint, Document
@@ -167,7 +168,11 @@ def _scenario(variant: _Variant) -> tuple[Scenario | None, list[Complaint]]:
         # By way of JSON: strict models take a list for a tuple only there.
         scenario = Scenario.model_validate_json(json.dumps(variant.data))
     except ValidationError as error:
-        return None, [_complaint(details, variant) for details in error.errors()]
+        found = [_complaint(details, variant) for details in error.errors()]
+        rest, places = mended(variant.data)
+        more = objections(rest) if rest is not None else []
+        mends = [one for one in more if not any(one.path[: len(place)] == place for place in places)]
+        return None, [*found, *(_from_objection(objection, variant.document) for objection in mends)]
     return scenario, [_from_objection(objection, variant.document) for objection in objections(scenario)]
 
 
@@ -177,7 +182,7 @@ def _from_objection(objection: Objection, document: Document) -> Complaint:
 
 def _complaint(details: ErrorDetails, variant: _Variant) -> Complaint:
     """Say in the words of the file what pydantic found."""
-    place = _place_in_file(details["loc"], variant.data)
+    place = place_in_file(details["loc"], variant.data)
     line = variant.document.line_of(place)
     key = str(details["loc"][-1]) if details["loc"] else ""
     where = ".".join(map(str, place)) or "the scenario"
@@ -197,18 +202,6 @@ def _complaint(details: ErrorDetails, variant: _Variant) -> Complaint:
             return Complaint(
                 line, f"{where}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r:.60}"
             )
-
-
-def _place_in_file(loc: Sequence[str | int], data: Any) -> yaml_lines.Path:
-    """Drop from pydantic's location what is no key of the file (the names of a step's forms, a missing key)."""
-    place: list[str | int] = []
-    for element in loc:
-        in_mapping = isinstance(data, dict) and element in data
-        in_sequence = isinstance(data, list) and isinstance(element, int) and element < len(data)
-        if in_mapping or in_sequence:
-            data = data[element]
-            place.append(element)
-    return tuple(place)
 
 
 def _known_keys(loc: Sequence[str | int]) -> list[str]:

@@ -104,6 +104,8 @@ def _check(scenario: Scenario, spec: CheckSpec, place: Path, promises: Promises)
         hint = nearest(spec.promise, list(promises.promises))
         yield Objection((*place, "promise"), f"there is no promise {spec.promise!r}", hint)
     yield from _during(scenario, spec, place, check)
+    if check is not None:
+        yield from _own(scenario, spec, place, check)
     if check is None or promise is None:
         return
     budget = promise.budgets.get(spec.check)
@@ -112,10 +114,6 @@ def _check(scenario: Scenario, spec: CheckSpec, place: Path, promises: Promises)
         yield Objection((*place, "check"), message, nearest(spec.check, list(promise.budgets)))
     else:
         yield from _limit(scenario, spec, place, budget)
-    if spec.samples_at_least is not None and spec.samples_at_least < check.samples_min:
-        message = f"{spec.check} asks for at least {check.samples_min} samples itself"
-        yield Objection((*place, "samples_at_least"), message, "ask for more, or leave the key out")
-    yield from _possible(scenario, spec, place, check)
 
 
 def _during(scenario: Scenario, spec: CheckSpec, place: Path, check: Check | None) -> Iterator[Objection]:
@@ -140,8 +138,12 @@ def _limit(scenario: Scenario, spec: CheckSpec, place: Path, budget: Budget) -> 
         yield Objection(where, message, "a scenario may only be stricter")
 
 
-def _possible(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:
+def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:
+    """Object to what the check itself cannot do with this scenario."""
     where = (*place, "check")
+    if spec.samples_at_least is not None and spec.samples_at_least < check.samples_min:
+        message = f"{spec.check} asks for at least {check.samples_min} samples itself"
+        yield Objection((*place, "samples_at_least"), message, "ask for more, or leave the key out")
     if check.name == "cpu-percent":
         longest = _longest_stretch(scenario, spec)
         if longest < WINDOW_SECONDS:

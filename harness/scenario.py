@@ -24,18 +24,12 @@ _RECORDED = "recorded"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_duration(value: object, info: ValidationInfo | None = None) -> float:
+def parse_duration(value: object) -> float:
     """Turn ``"500ms"``, ``"2s"``, ``"1.5m"`` or ``"1h"`` into seconds.
-
-    Args:
-        value: what stands in the file.
-        info: pydantic's; its context says whether the value comes from a record, where durations are numbers already.
 
     Raises:
         ValueError: the value is no text of that form, or negative.
     """
-    if info is not None and info.context == _RECORDED and isinstance(value, int | float):
-        return float(value)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is no duration: write a number and a unit, for example 500ms, 2s, 1.5m or 1h")
@@ -45,7 +39,12 @@ def parse_duration(value: object, info: ValidationInfo | None = None) -> float:
     return seconds
 
 
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
+def _seconds(value: object, info: ValidationInfo) -> float:
+    """Read a duration; in a record it is a number already."""
+    return float(value) if info.context == _RECORDED and isinstance(value, int | float) else parse_duration(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 
 

@@ -20,7 +20,7 @@ def figure(value: float | None) -> str:
     if size >= _HUNDRED:
         return f"{value:.0f}"
     if size >= _TEN:
-        return f"{value:.1f}"
+        return f"{value:.1f}".removesuffix(".0")
     return f"{value:.2f}" if size >= 1 else f"{value:.3f}" if size >= 0.001 else "<0.001"  # noqa: PLR2004 - the last digit
 
 

@@ -74,7 +74,7 @@ class Progress:
         self._print(f"[{done}/{self._total}] {plan.scenario.name}: {judgement.verdict}{reason}")
 
     def _print(self, text: str) -> None:
-        self._console.print(Text(f"{self._clock() - self._begin:5.1f} s  {text}"))
+        self._console.print(Text(f"{self._clock() - self._begin:5.1f} s  {text}"), soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
