@@ -80,6 +80,7 @@ class Peer:
         )
         self.events: list[Event] = []
         self.requests: dict[int, Request] = {}
+        self._taken = 0
 
     def greet(self, settings: dict[SettingCodes, int] | None = None) -> None:
         for code, value in (settings or {}).items():
@@ -115,12 +116,12 @@ class Peer:
         return events
 
     def request(self, *, acknowledge: bool = True) -> Request:
-        """Wait for one whole request."""
-        seen = sum(isinstance(event, StreamEnded) for event in self.events)
+        """Wait for the next whole request."""
         while True:
-            ended = [event for event in self.events if isinstance(event, StreamEnded)]
-            if len(ended) > seen:
-                return self.requests[ended[-1].stream_id]
+            ended = [event.stream_id for event in self.events if isinstance(event, StreamEnded)]
+            if len(ended) > self._taken:
+                self._taken += 1
+                return self.requests[ended[self._taken - 1]]
             self.read(acknowledge=acknowledge)
 
     def answer(self, stream_id: int, body: bytes = b"\0\0\0\0\0", status: str = "0") -> None:

@@ -1,0 +1,183 @@
+"""From a name to a connection: every address is tried, nothing is waited for too long."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bridge.errors import TransportError
+from bridge.transports.dialing import _connect
+from bridge.transports.http2 import Http2Transport
+from bridge.transports.waiting import Waiting
+from tests.bridge.transports.scripted import QUICK, Peer, Wire
+
+Found = tuple[socket.AddressFamily, int, int, str, tuple[str, int]]
+
+
+def serve(peer: Peer) -> None:
+    peer.greet()
+    peer.serve()
+
+
+def found(*addresses: tuple[str, int]) -> Sequence[Found]:
+    return [
+        (socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))
+        for host, port in addresses
+    ]
+
+
+def reason_of(transport: Http2Transport, wire: Wire, seconds: float = 5.0) -> str:
+    with pytest.raises(TransportError) as caught:
+        transport.call(b"", wire.allow(seconds))
+    assert not caught.value.may_have_arrived
+    return caught.value.reason
+
+
+@pytest.fixture
+def refused() -> Iterator[int]:
+    """A port that nobody listens on and nobody can take."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.fixture
+def backlogged() -> Iterator[int]:
+    """A port whose queue of connections is full: further ones hang."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = []
+        for _ in range(3):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            waiting.append(sock)
+        yield listener.getsockname()[1]
+        for sock in waiting:
+            sock.close()
+
+
+def test_a_refused_connection_is_said_at_once(wire: Wire, refused: int):
+    assert reason_of(wire.transport(refused), wire) == f"127.0.0.1:{refused}: refused the connection"
+
+
+def test_a_name_is_resolved_anew_for_each_connection_and_every_address_is_tried(wire: Wire, refused: int):
+    server = wire.serve(serve)
+    asked = []
+
+    def look_up(*question: object, **_options: object) -> Sequence[Found]:
+        asked.append(question)
+        return found(("::1", refused), ("127.0.0.1", refused), ("127.0.0.1", server.port))
+
+    transport = wire.transport(4317, "collector.example", look_up=look_up)
+    for _ in range(2):
+        assert transport.call(b"", wire.allow()).status == 0
+        transport.close()
+    assert asked == [(b"collector.example", 4317)] * 2
+    assert dict(server.peers[0].requests[1].headers)[b":authority"] == b"collector.example:4317"
+
+
+def test_the_reasons_of_all_addresses_are_told(wire: Wire, refused: int):
+    transport = wire.transport(
+        1, "name", look_up=lambda *_, **__: found(("127.0.0.2", refused), ("127.0.0.1", refused))
+    )
+    reason = reason_of(transport, wire)
+    assert reason == f"127.0.0.2:{refused}: refused the connection; 127.0.0.1:{refused}: refused the connection"
+
+
+def test_an_unknown_name_is_said(wire: Wire):
+    def look_up(*_: object, **__: object) -> Sequence[Found]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    reason = reason_of(wire.transport(1, "nowhere.invalid", look_up=look_up), wire)
+    assert reason == "the name 'nowhere.invalid' could not be resolved: Name or service not known"
+
+
+def test_a_resolver_that_hangs_is_given_up_in_time_and_asked_only_once(wire: Wire):
+    server = wire.serve(serve)
+    release, asked = threading.Event(), []
+
+    def look_up(*question: object, **_options: object) -> Sequence[Found]:
+        asked.append(question)
+        release.wait(10)
+        return found(("127.0.0.1", server.port))
+
+    transport = wire.transport(1, "name", look_up=look_up)
+    began = time.monotonic()
+    assert "not resolved within 0.3 s" in reason_of(transport, wire)
+    assert "time was over" in reason_of(transport, wire, 0.1)
+    assert time.monotonic() - began < 0.8
+    assert len(asked) == 1
+    release.set()
+    assert transport.call(b"", wire.allow()).status == 0
+
+
+def test_a_stop_ends_a_look_up_that_hangs(wire: Wire):
+    release = threading.Event()
+    transport = wire.transport(1, "name", look_up=lambda *_, **__: release.wait(10) and [])
+    patience = wire.allow(30)
+    threading.Timer(0.1, lambda: patience.shorten(0)).start()
+    began = time.monotonic()
+    with pytest.raises(TransportError):
+        transport.call(b"", patience)
+    assert time.monotonic() - began < 0.3
+    release.set()
+
+
+def test_a_literal_ipv6_address_needs_no_resolver_and_stands_in_brackets(wire: Wire, refused: int):
+    def look_up(*_: object, **__: object) -> Sequence[Found]:
+        raise AssertionError
+
+    assert reason_of(wire.transport(refused, "::1", look_up=look_up), wire).startswith(f"[::1]:{refused}: ")
+
+
+def test_an_address_that_never_accepts_is_left_for_the_next_one(wire: Wire, backlogged: int):
+    server = wire.serve(serve)
+    transport = wire.transport(
+        1, "name", look_up=lambda *_, **__: found(("127.0.0.1", backlogged), ("127.0.0.1", server.port))
+    )
+    began = time.monotonic()
+    assert transport.call(b"", wire.allow()).status == 0
+    assert QUICK.connect <= time.monotonic() - began < QUICK.connect + 0.4
+
+
+def test_a_stop_ends_a_connect_that_hangs(wire: Wire, backlogged: int):
+    patience = wire.allow(30)
+    threading.Timer(0.1, lambda: patience.shorten(0)).start()
+    began = time.monotonic()
+    with pytest.raises(TransportError):
+        wire.transport(backlogged).call(b"", patience)
+    assert time.monotonic() - began < 0.3
+
+
+def test_a_peer_that_accepts_and_says_nothing_is_left_for_the_next_one(wire: Wire):
+    def silent(peer: Peer) -> None:
+        peer.read_to_end()
+
+    silent_one, server = wire.serve(silent), wire.serve(serve)
+    transport = wire.transport(
+        1, "name", look_up=lambda *_, **__: found(("127.0.0.1", silent_one.port), ("127.0.0.1", server.port))
+    )
+    assert transport.call(b"", wire.allow()).status == 0
+    assert "did not speak HTTP/2 within 0.3 s" in reason_of(wire.transport(silent_one.port), wire)
+
+
+def test_a_connection_to_itself_counts_as_refused(wire: Wire):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        itself = sock.getsockname()
+        with pytest.raises(ConnectionRefusedError):
+            _connect(sock, (socket.AF_INET, itself), Waiting(wire.allow(), time.monotonic), 1.0)
+        assert sock.getpeername() == itself
+
+
+def test_no_plain_text_goes_where_tls_was_asked_for(wire: Wire):
+    server = wire.serve(serve)
+    assert "TLS" in reason_of(wire.transport(server.port, tls=True), wire)
+    assert not server.peers
