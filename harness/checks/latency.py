@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.checks.arrivals import arrivals
-from harness.checks.contract import Check, Measure
+from harness.checks.contract import Check, Measure, write_period_seconds
 from harness.checks.spans import Span, inside, judged
-from harness.record import Ledger, RunRecord, Write
+from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
 CLOCK_STEP_SECONDS = 0.05
@@ -36,45 +36,46 @@ def arrival_latency(record: RunRecord, spec: CheckSpec) -> Measure:
 
 
 def age_of_information(record: RunRecord, spec: CheckSpec) -> Measure:
-    """Now minus the write time of the newest value at the sink, worst moment of a 50 ms clock, s."""
-    newest = [(arrival.t, arrival.write) for arrival in arrivals(record) if arrival.write is not None]
-    if not newest or not record.ledger.writes:
-        return Measure(None, 0, "no update that the job wrote reached the sink")
-    worst: tuple[float, float, Write] | None = None
-    count = 0
-    seen: Write | None = None
-    position = written = 0
+    """Now minus the write time of the newest value at the sink, worst moment of a 50 ms clock, s.
+
+    A job that pauses or ends lets its value age: of that, no more than the write period counts.
+    """
+    newest = [(arrival.t, arrival.index) for arrival in arrivals(record) if arrival.index is not None]
     writes = record.ledger.writes
+    if not newest:
+        return Measure(None, 0, "no update that the job wrote reached the sink")
+    worst = (-1.0, 0.0, writes[0])
+    count = position = written = 0
+    seen = -1
     for now in _clock(judged(record, spec)):
         while position < len(newest) and newest[position][0] <= now:
-            seen = newest[position][1] if seen is None or newest[position][1].t > seen.t else seen
+            seen = max(seen, newest[position][1])
             position += 1
         while written < len(writes) and writes[written].t <= now:
             written += 1
-        if written == 0 or (seen is writes[written - 1] and not _job_is_writing(record.ledger, now)):
-            continue  # nothing newer exists, and that is the job's doing
+        if written == 0:
+            continue
         count += 1
-        basis = seen or writes[0]
-        age = now - basis.t
-        if worst is None or age > worst[0]:
-            worst = (age, now, basis)
-    if worst is None:
+        age = _age(writes, max(seen, 0), now, write_period_seconds(record))
+        worst = max(worst, (age, now, writes[max(seen, 0)]), key=lambda moment: moment[0])
+    if not count:
         return Measure(None, 0, "at no moment of the judged phases there was a value to be seen")
-    age, now, basis = worst
-    return Measure(
-        age, count, f"at {now:.1f} s the newest value at the sink was write {basis.sequence}, {age:.2f} s old", now
-    )
+    age, now, write = worst
+    evidence = f"at {now:.1f} s the newest value at the sink was write {write.sequence}, {age:.2f} s old"
+    return Measure(age, count, evidence, now)
+
+
+def _age(writes: Sequence[Write], seen: int, now: float, period_seconds: float) -> float:
+    """Return the age of a write at a moment, as if the next one, or now, had come within a write period."""
+    following = writes[seen + 1].t if seen + 1 < len(writes) else now
+    until = min(following, now)
+    return now - until + min(until - writes[seen].t, period_seconds)
 
 
 def _clock(spans: tuple[Span, ...]) -> Iterator[float]:
     for span in spans:
         for step in range(int(span.seconds / CLOCK_STEP_SECONDS) + 1):
             yield span.start + step * CLOCK_STEP_SECONDS
-
-
-def _job_is_writing(ledger: Ledger, now: float) -> bool:
-    ended = ledger.ended is not None and now >= ledger.ended
-    return not ended and not any(start <= now <= end for start, end in ledger.pauses)
 
 
 CHECKS = (
