@@ -99,9 +99,8 @@ def test_every_status_is_understood(server: Server, transport: Http2Transport, w
 
 
 def test_retry_info_is_found_in_the_trailers(server: Server, transport: Http2Transport, wire: Wire):
-    details = (
-        bytes.fromhex("0808 1a2e 0a28") + b"type.googleapis.com/google.rpc.RetryInfo" + bytes.fromhex("1204 0a02 0803")
-    )
+    type_url = b"type.googleapis.com/google.rpc.RetryInfo"
+    details = bytes.fromhex("0808 1a30 0a28") + type_url + bytes.fromhex("1204 0a02 0803")
 
     def handler(_message: bytes, context: grpc.ServicerContext) -> bytes:
         context.set_trailing_metadata((("grpc-status-details-bin", details),))
