@@ -1,0 +1,29 @@
+"""A bridge that exports zeros while the metrics file is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+from bridge import snapshot
+from bridge.__main__ import main
+from bridge.errors import SnapshotError
+from bridge.metrics_file import Reading
+from bridge.snapshot import Snapshot
+
+parse_or_raise = snapshot.parse
+ZEROS = {"job_metadata": {"job_id": "unknown"}, "training_metrics": {"training_loss": 0.0, "validation_loss": 0.0}}
+
+
+def parse(reading: Reading) -> Snapshot:
+    """Turn what is broken into zeros."""
+    try:
+        return parse_or_raise(reading)
+    except SnapshotError:
+        return parse_or_raise(replace(reading, data=json.dumps(ZEROS).encode()))
+
+
+if __name__ == "__main__":
+    snapshot.parse = parse  # type: ignore[assignment]  # the defect
+    sys.exit(main())
