@@ -56,7 +56,7 @@ class Intake:
                 return self._look()
             except (FileChanging, FileMissing, SnapshotError) as error:
                 # What the last take ended with, and is still so, is no slip of this moment: it gets no second look.
-                if self._failure(error) is ended_with:
+                if ended_with is not None and self._failure(error) is ended_with:
                     self._ended_with = ended_with
                     raise
             self._sleep(pause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -38,7 +38,7 @@ class Settings:
     """What the bridge was told. `KNOBS` has each one's unit, default and check."""
 
     endpoint: Endpoint
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     call_timeout_seconds: float
     gzip: bool
     service_name: str | None
@@ -62,11 +62,11 @@ class Settings:
         """
         values: dict[str, Any] = {}
         problems: list[Problem] = []
-        for field, knob in KNOBS.items():
+        for key, knob in KNOBS.items():
             name = next((name for name in knob.names if environ.get(name, "").strip()), knob.names[-1])
             text = environ.get(name, "").strip() or knob.default
             try:
-                values[field] = knob.read(text)
+                values[key] = knob.read(text)
             except ValueError:
                 problems.append(Problem(name, "(not shown)" if knob.secret else text, knob.allowed))
         if problems:

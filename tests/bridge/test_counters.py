@@ -1,0 +1,107 @@
+"""The rules of the counters, walked from the tables of docs/metrics.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.counters import TOTAL_MAX, Counting
+from bridge.mapping import DEFAULT
+from bridge.snapshot import COUNT_MAX
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+BATCH, EPOCH = "ml.training.batch_number", "ml.training.epoch"
+
+
+def rows_after(line: str) -> list[list[str]]:
+    rows = []
+    for found in DOCUMENT.split(f"\n{line}\n\n")[1].splitlines():
+        if not found.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in found.strip("|").split("|")])
+    return rows[2:]
+
+
+def values(text: str) -> dict[str, float]:
+    epoch, batch = (part.strip() for part in text.split(","))
+    return {name: int(said) for name, said in ((EPOCH, epoch), (BATCH, batch)) if said != "-"}
+
+
+def added(counting: Counting, text: str, *, appeared: bool = False) -> tuple[str, str]:
+    steps = counting.steps(values(text), appeared=appeared)
+    return tuple(str(steps[name].added) if name in steps else "-" for name in (BATCH, EPOCH))
+
+
+FIRST = rows_after("The first reading that a bridge sees:")
+LATER = rows_after("Each further reading adds:")
+
+
+@pytest.mark.parametrize("row", FIRST, ids=lambda row: row[0])
+def test_the_first_reading_makes_the_totals_of_the_table(row: list[str]):
+    name, reading, batch, epoch, _ = row
+    assert added(Counting(DEFAULT.metrics), reading, appeared="appeared" in name) == (batch, epoch)
+
+
+@pytest.mark.parametrize("row", LATER, ids=lambda row: row[0])
+def test_a_further_reading_adds_what_the_table_says(row: list[str]):
+    _, before, now, batch, epoch, _ = row
+    counting = Counting(DEFAULT.metrics)
+    for reading in before.split(";"):
+        added(counting, reading)
+    assert added(counting, now) == (batch, epoch)
+
+
+def test_the_tables_have_all_their_rows():
+    assert len(FIRST) == 6
+    assert len(LATER) == 15
+
+
+@pytest.mark.parametrize("batches_per_epoch", [3, 100])
+@pytest.mark.parametrize("look_every", [1, 2, 7])
+def test_a_job_that_restarts_its_batch_number_each_epoch_is_counted_to_the_batch_when_no_epoch_end_is_missed(
+    batches_per_epoch: int, look_every: int
+):
+    counting = Counting(DEFAULT.metrics)
+    total = true_total = 0
+    for epoch in range(1, 30):
+        for batch in range(1, batches_per_epoch + 1):
+            true_total += 1
+            if batch % look_every and batch != batches_per_epoch:
+                continue
+            total += counting.steps({EPOCH: epoch, BATCH: batch}, appeared=False)[BATCH].added
+            assert total <= true_total
+    # The epoch's number and the batch's rise together only where an epoch has a single look.
+    assert total == true_total or look_every > batches_per_epoch
+
+
+def test_a_step_number_that_runs_on_through_all_epochs_is_counted_once():
+    counting = Counting(DEFAULT.metrics)
+    total = sum(
+        counting.steps({EPOCH: 1 + step // 50, BATCH: step}, appeared=True)[BATCH].added for step in range(1, 1000, 7)
+    )
+    assert total == range(1, 1000, 7)[-1]
+
+
+@given(st.lists(st.tuples(st.integers(0, COUNT_MAX), st.integers(0, COUNT_MAX)), max_size=50), st.booleans())
+def test_whatever_the_job_writes_a_total_never_falls_and_never_leaves_the_integers_of_otlp(
+    readings: list[tuple[int, int]], appeared: bool
+):
+    counting = Counting(DEFAULT.metrics)
+    totals = {EPOCH: 0, BATCH: 0}
+    for epoch, batch in readings:
+        for name, step in counting.steps({EPOCH: epoch, BATCH: batch}, appeared=appeared).items():
+            assert step.added >= 0
+            totals[name] += step.added
+    assert all(total <= TOTAL_MAX for total in totals.values())
+
+
+def test_a_total_stops_where_the_integers_of_otlp_stop():
+    counting = Counting(DEFAULT.metrics)
+    total = 0
+    for turn in range(3000):
+        # A job that goes mad: begins again with the largest number there is, every second reading.
+        total += counting.steps({EPOCH: 1 if turn % 2 else 5, BATCH: COUNT_MAX}, appeared=True)[BATCH].added
+    assert total == TOTAL_MAX

@@ -1,0 +1,143 @@
+"""Every knob: its default, what it takes, what it refuses; docs/settings.md says the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import SettingsError
+from bridge.settings import KNOBS, Settings
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def refused(environ: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_mapping(environ)
+    return {problem.name: str(problem) for problem in error.value.problems}
+
+
+def test_without_any_variable_the_defaults_hold():
+    settings = Settings.from_mapping({})
+    assert str(settings.endpoint) == "http://localhost:4317"
+    assert settings.metrics_file_path == Path("/shared/metrics/current.json")
+    assert settings.collection_interval_seconds == 10
+    assert settings.log_level == "INFO"
+    assert settings.call_timeout_seconds == 10
+    assert settings.resource(host_name="pod-1") == {
+        "service.name": "ml-metrics-bridge",
+        "service.instance.id": "pod-1",
+    }
+
+
+def test_an_empty_variable_is_as_good_as_none():
+    assert Settings.from_mapping({name: " " for knob in KNOBS.values() for name in knob.names}) == (
+        Settings.from_mapping({})
+    )
+
+
+def test_the_five_of_the_contract():
+    settings = Settings.from_mapping(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "otel-collector:4317",
+            "OTEL_SERVICE_NAME": "digits",
+            "METRICS_FILE_PATH": "/shared/now.json",
+            "COLLECTION_INTERVAL": "0.25",
+            "LOG_LEVEL": "debug",
+        }
+    )
+    assert (settings.endpoint.host, settings.endpoint.port, settings.endpoint.tls) == ("otel-collector", 4317, False)
+    assert settings.service_name == "digits"
+    assert settings.metrics_file_path == Path("/shared/now.json")
+    assert settings.collection_interval_seconds == 0.25
+    assert settings.log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "by_scheme"),
+    [
+        ("http://collector:4317", "collector", 4317, True),
+        ("HTTP://collector:4317/", "collector", 4317, True),
+        ("collector", "collector", 4317, False),
+        ("http://10.0.0.1:55", "10.0.0.1", 55, True),
+        ("[::1]:4317", "::1", 4317, False),
+        ("http://[2001:db8::1]:4318", "2001:db8::1", 4318, True),
+        ("dns:///otel.monitoring.svc:4317", "otel.monitoring.svc", 4317, False),
+    ],
+)
+def test_the_endpoint_has_these_forms(text: str, host: str, port: int, *, by_scheme: bool):
+    endpoint = Settings.from_mapping({"OTEL_EXPORTER_OTLP_ENDPOINT": text}).endpoint
+    assert (endpoint.host, endpoint.port, endpoint.by_scheme) == (host, port, by_scheme)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ["http://c:0", "c:65536", "http://c:4317/v1/metrics", "ftp://c", "a b", "::1"]),
+        ("OTEL_EXPORTER_OTLP_HEADERS", ["novalue", "=x", "grpc-timeout=1S", "a b=c", "x=%0A", "te=trailers"]),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", ["10", "-1", "nan", "600001", "ten"]),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", ["zstd", "yes"]),
+        ("OTEL_RESOURCE_ATTRIBUTES", ["novalue", "=x", "a=%FF"]),
+        ("METRICS_FILE_PATH", ["/shared/", "a\0b"]),
+        ("COLLECTION_INTERVAL", ["0", "0.01", "-1", "nan", "inf", "1e1", "1_0", "10s", "86401", "٣"]),
+        ("LOG_LEVEL", ["VERBOSE", "10"]),
+        ("BRIDGE_LOG_FORMAT", ["xml"]),
+        ("BRIDGE_STALE_AFTER", ["0", "x"]),
+        ("BRIDGE_FILE_SIZE_MAX", ["1023", "1.5", "16777217"]),
+        ("BRIDGE_QUEUE_COUNT_MAX", ["0", "1000001"]),
+        ("BRIDGE_QUEUE_SIZE_MAX", ["1", "1GiB"]),
+        ("BRIDGE_SHUTDOWN_BUDGET", ["-1", "3601"]),
+    ],
+)
+def test_what_is_not_allowed_is_refused_with_the_name_and_what_is_allowed(name: str, wrong: list[str]):
+    knob = next(knob for knob in KNOBS.values() if name in knob.names)
+    for text in wrong:
+        problems = refused({name: text})
+        assert problems.keys() == {name}, text
+        assert knob.allowed in problems[name]
+
+
+def test_all_problems_are_reported_together():
+    problems = refused({"COLLECTION_INTERVAL": "soon", "LOG_LEVEL": "loud", "BRIDGE_STALE_AFTER": "never"})
+    assert problems.keys() == {"COLLECTION_INTERVAL", "LOG_LEVEL", "BRIDGE_STALE_AFTER"}
+    assert "soon" in problems["COLLECTION_INTERVAL"]
+
+
+def test_the_form_for_metrics_goes_before_the_general_one():
+    settings = Settings.from_mapping(
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "a:1", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://b:2"}
+    )
+    assert str(settings.endpoint) == "http://b:2"
+
+
+def test_headers_are_decoded_and_never_shown():
+    settings = Settings.from_mapping({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20s3cret, x-tenant=7"})
+    assert settings.headers == (("authorization", "Bearer s3cret"), ("x-tenant", "7"))
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in refused({"OTEL_EXPORTER_OTLP_HEADERS": "s3cret"})["OTEL_EXPORTER_OTLP_HEADERS"]
+
+
+def test_the_resource_is_made_of_what_is_given_and_the_service_name_goes_first():
+    environ = {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,service.instance.id=mine,team=vision%20lab"}
+    assert Settings.from_mapping(environ).resource(host_name="pod-1") == {
+        "service.name": "a",
+        "service.instance.id": "mine",
+        "team": "vision lab",
+    }
+    environ["OTEL_SERVICE_NAME"] = "b"
+    assert Settings.from_mapping(environ).resource(host_name="pod-1")["service.name"] == "b"
+
+
+def test_every_field_has_its_knob():
+    assert [field.name for field in dataclasses.fields(Settings)] == list(KNOBS)
+
+
+def test_the_document_says_of_every_knob_what_the_code_says():
+    told = {}
+    for line in DOCUMENT.splitlines():
+        if line.startswith("| `"):
+            names, unit, default, allowed, _ = (cell.strip() for cell in line.strip("|").split("|"))
+            told[tuple(name.strip(" `") for name in names.split(","))] = (unit, default.strip("`"), allowed)
+    assert told == {knob.names: (knob.unit, knob.default, knob.allowed) for knob in KNOBS.values()}
