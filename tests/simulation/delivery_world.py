@@ -30,6 +30,9 @@ class World:
         self.delivery = make(schedule.bounds, Random(schedule.seed))  # noqa: S311 - jitter
         self.model = Model(schedule.bounds)
         self.random = Random(schedule.seed + 1)  # noqa: S311 - repeatable on purpose
+        self.spells = iter(schedule.spells)
+        self.spell_ends = 0.0
+        self.mood, self.mood_random = "well", self.random
         self.now = 0.0
         self.next_put = 0.0
         self.spells_end = sum(spell.seconds for spell in schedule.spells)
@@ -135,18 +138,19 @@ class World:
     # The collector's part.
 
     def _answer(self, step: Send) -> Reply:
-        mood, random = self._mood()
-        return MOODS[mood](random, step.requests)
+        while self.now >= self.spell_ends:
+            self._next_spell()
+        return MOODS[self.mood](self.mood_random, step.requests)
 
-    def _mood(self) -> tuple[str, Random]:
-        at = 0.0
-        for spell in self.schedule.spells:
-            at += spell.seconds
-            if self.now < at:
-                return spell.mood, Random(spell.seed * 1_000_003 + self.calls)  # noqa: S311 - repeatable on purpose
-        last = self.schedule.spells[-1]
-        # After a stop the last mood goes on; without one the collector is well again.
-        return (last.mood if self.stops else "well"), Random(last.seed * 1_000_003 + self.calls)  # noqa: S311 - as above
+    def _next_spell(self) -> None:
+        spell = next(self.spells, None)
+        if spell is None:  # after a stop the last mood goes on; without one the collector is well again
+            self.mood = self.mood if self.stops else "well"
+            self.spell_ends = math.inf
+        else:
+            self.mood = spell.mood
+            self.mood_random = Random(spell.seed)  # noqa: S311 - a spell's own, so that it is the same among others
+            self.spell_ends += spell.seconds
 
     # What must hold.
 
@@ -200,13 +204,10 @@ class World:
         self._demand(
             stats.put == stats.delivered + stats.lost + stats.queue_count, "a request is neither here nor counted"
         )
-        self._demand(
-            (stats.put, stats.delivered, stats.queue_count, stats.queue_bytes, stats.dropped, stats.rejected_points)
-            == (model.put_count, model.delivered, model.count, model.bytes, model.dropped, model.rejected_points),
-            f"the figures are not what happened: {stats} is not {vars(model)}"
-            if stats.dropped != model.dropped
-            else "the figures are not what happened",
-        )
+        seen = (stats.put, stats.delivered, stats.queue_count, stats.queue_bytes, stats.rejected_points, stats.dropped)
+        true = (model.put_count, model.delivered, model.count, model.bytes, model.rejected_points, model.dropped)
+        if seen != true:
+            raise InvariantBrokenError(f"the figures {seen} are not what happened: {true}")
 
     def _check_end(self) -> None:
         self._demand(len(self.pauses) < 10 or len(set(self.pauses)) > 1, "pauses without jitter")

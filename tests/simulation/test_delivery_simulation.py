@@ -1,6 +1,7 @@
 """Seeded schedules of everything that can happen to delivery, on fake time, with the invariants after each step.
 
-SIMULATION_SECONDS says for how long new seeds are tried (default 3), SIMULATION_SEED runs that one alone.
+SIMULATION_SECONDS says for how long new seeds are tried (default 3; from 60 on, the long run is a year and not weeks);
+SIMULATION_SEED runs that one alone.
 """
 
 from __future__ import annotations
@@ -80,6 +81,21 @@ def test_nothing_is_lost_in_an_outage_of_a_day_at_ten_seconds():
     stats = world.delivery.stats()
     assert (stats.delivered, stats.lost) == (world.puts, 0)
     assert world.puts > 8640
+
+
+@pytest.mark.timeout(SECONDS + 240)
+def test_the_invariants_hold_through_weeks_of_mostly_good_weather():
+    days = min(365.0, 6.1 * SECONDS)
+    weather = random.Random(1)  # noqa: S311 - repeatable on purpose
+    spells = tuple(
+        Spell(
+            weather.choice(list(MOODS)) if weather.random() < 0.15 else "well",
+            weather.uniform(0, 2 * 3600),
+            weather.getrandbits(32),
+        )
+        for _hour in range(round(24 * days))
+    )
+    World(Schedule(1, Bounds(), 30.0, 2229, spells, None)).run()
 
 
 def test_the_same_schedule_runs_the_same_way():
