@@ -39,7 +39,7 @@ class JobControl:
     def __init__(self, control: Path, ledger: Path, period_seconds: float, alive: Callable[[], bool]) -> None:
         self._control = control
         self._ledger = ledger
-        self._orders = Orders()
+        self._orders = self._taken = Orders()
         self.period_seconds = period_seconds
         self._alive = alive
 
@@ -72,6 +72,8 @@ class JobControl:
     def _give(self, orders: Orders) -> None:
         if not self.alive:
             raise JobError("the job has ended and takes no orders")
+        if orders == self._taken == self._orders:
+            return  # the job says nothing when nothing changes
         begin = self._ledger.stat().st_size if self._ledger.exists() else 0
         self._orders = orders
         self._write()
@@ -82,6 +84,7 @@ class JobControl:
         )
         if not self.alive:
             raise JobError("the job ended before it took up what it was told")
+        self._taken = orders
 
     def _write(self) -> None:
         unfinished = self._control.with_name(self._control.name + ".tmp")

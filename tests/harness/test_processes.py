@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.child_environment import child_environment
+from harness.processes import Process, ProcessError, Processes
+from harness.waiting import wait_until
+
+SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
+IGNORES_TERM = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
+
+
+def until_it_says(process: Process, word: str) -> str:
+    wait_until(lambda: word in process.log.read_text(), within=10, what=f"{process.role} says {word!r}")
+    return process.log.read_text()
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_leads_a_session_of_its_own_and_prints_into_its_log(start: Callable[..., Process]):
+    child = start(SLEEPS)
+    until_it_says(child, "up")
+    assert os.getsid(child.pid) == child.pid
+    assert os.getpgid(child.pid) == child.pid
+
+
+def test_the_end_of_a_child_is_told_at_once_with_its_code(start: Callable[..., Process], events: list[Any]):
+    child = start("import time; time.sleep(0.2); raise SystemExit(7)")
+    ended = child.wait(10)
+    assert ended is not None
+    assert ended.code == 7
+    assert time.monotonic() - ended.t < 0.2
+    assert [(role, action) for _, role, action, _ in events] == [("child", "started"), ("child", "exited")]
+    assert events[-1][3] == {"exit_code": 7}
+
+
+def test_a_program_that_does_not_exist_is_an_error_with_its_name(processes: Processes, tmp_path: Path):
+    with pytest.raises(ProcessError, match="no-such-program"):
+        processes.start("bridge", ["no-such-program"], env=child_environment({}), log=tmp_path / "log")
+
+
+def test_a_child_that_heeds_sigterm_is_not_killed(start: Callable[..., Process]):
+    child = start(
+        "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(3))\nprint('up', flush=True)\ntime.sleep(600)"
+    )
+    until_it_says(child, "up")
+    assert child.stop().code == 3
+
+
+def test_a_child_that_ignores_sigterm_is_killed(start: Callable[..., Process]):
+    child = start(IGNORES_TERM)
+    until_it_says(child, "up")
+    assert child.stop(0.2).code == -signal.SIGKILL
+
+
+def test_children_of_a_child_end_with_it(start: Callable[..., Process]):
+    child = start(
+        f"import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', {SLEEPS!r}]).pid, 'pid', flush=True)"
+    )
+    grandchild = int(until_it_says(child, "pid").split()[0])
+    assert child.wait(10) is not None
+    wait_until(lambda: gone(grandchild), within=5, what="the grandchild's end")
+
+
+def test_children_that_left_the_group_are_stopped_too(start: Callable[..., Process]):
+    child = start(
+        "import subprocess, sys, time\n"
+        f"deaf = subprocess.Popen([sys.executable, '-c', {IGNORES_TERM!r}], start_new_session=True)\n"
+        "print(deaf.pid, 'pid', flush=True)\n"
+        "time.sleep(600)"
+    )
+    grandchild = int(until_it_says(child, "pid").split()[0])
+    child.stop()
+    wait_until(lambda: gone(grandchild), within=5, what="the grandchild's end")
+
+
+def test_nothing_survives_a_killed_harness(tmp_path: Path):
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from harness.processes import Processes\n"
+        "from harness.child_environment import child_environment\n"
+        f"child = Processes(lambda *_: None).start('child', [sys.executable, '-c', {IGNORES_TERM!r}],\n"
+        f"    env=child_environment({{}}), log=Path({str(tmp_path / 'log')!r}))\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=child_environment({})) as harness:
+        child = int(harness.stdout.readline())
+        wait_until(lambda: "up" in (tmp_path / "log").read_text(), within=10, what="the child runs")
+        harness.kill()
+        wait_until(lambda: gone(child), within=5, what="the child's end")
+
+
+def test_a_child_lives_on_when_the_thread_that_asked_for_it_ends(start: Callable[..., Process]):
+    asked: list[Process] = []
+    thread = threading.Thread(target=lambda: asked.append(start(SLEEPS)))
+    thread.start()
+    thread.join()
+    until_it_says(asked[0], "up")
+    assert asked[0].wait(0.3) is None
+
+
+def test_a_child_ignores_no_signal(start: Callable[..., Process]):
+    child = start(SLEEPS)
+    until_it_says(child, "up")
+    ignored = next(
+        line.split()[1]
+        for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()
+        if line.startswith("SigIgn")
+    )
+    # Python itself ignores SIGPIPE and SIGXFSZ; a SIGINT that a shell's background job ignores must not come down.
+    assert not int(ignored, 16) & (1 << (signal.SIGINT - 1) | 1 << (signal.SIGTERM - 1))
+
+
+def test_a_child_gets_the_given_environment_and_nothing_else(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("A_SECRET_OF_THE_HARNESS", "x")
+    wanted = child_environment({"LOG_LEVEL": "INFO"})
+    child = processes.start("child", ["env"], env=wanted, log=tmp_path / "log")
+    assert child.wait(10) is not None
+    got = dict(line.split("=", 1) for line in (tmp_path / "log").read_text().splitlines())
+    assert got == wanted
+    assert set(got) == {"PATH", "LANG", "PYTHONPATH", "LOG_LEVEL"}
+
+
+def test_all_are_stopped_last_first(start: Callable[..., Process], processes: Processes, events: list[Any]):
+    for role in ("sink", "relay", "job"):
+        until_it_says(start(SLEEPS, role=role), "up")
+    assert processes.stop_all() == ()
+    assert [role for _, role, action, _ in events if action == "exited"] == ["job", "relay", "sink"]
+
+
+def test_a_signal_to_a_child_that_ended_reaches_nobody(
+    start: Callable[..., Process], processes: Processes, events: list[Any]
+):
+    child = start("pass")
+    child.wait(10)
+    processes.signal(child, signal.SIGTERM)
+    assert "signalled" not in [action for _, _, action, _ in events]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.record import Export, Meta, Point, RecordError, ResourceSample, WireSample, load
+from harness.recorder import Recorder
+
+ORIGIN = 1000.0
+META = Meta(
+    schema_version=1,
+    run="run",
+    scenario="steady",
+    rig="embedded",
+    bridge_command=("python", "-m", "bridge"),
+    seed=7,
+    started_at="2026-01-01T00:00:00+00:00",
+    origin=ORIGIN,
+    versions={"python": "3.11"},
+    machine={"cpus": 2},
+)
+EXPORT = {
+    "t": 1002.5,
+    "answered": "OK",
+    "request_bytes": 10,
+    "resource": {"service.name": "b"},
+    "points": [
+        {
+            "metric": "m",
+            "kind": "gauge",
+            "value": 0.5,
+            "time_unix_nano": 1,
+            "start_time_unix_nano": 0,
+            "attributes": {"job.id": "j"},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path):
+    return tmp_path / "run"
+
+
+def record(run_dir: Path, *, finish: bool = True, interrupted: bool = False, error: str | None = None) -> Recorder:
+    recorder = Recorder(run_dir, META, {"name": "steady"}, clock=lambda: ORIGIN + 4)
+    recorder.event("phase", ORIGIN + 1, name="warm-up", phase="warm-up")
+    recorder.event("phase", ORIGIN + 2, name="steady-1", phase="steady")
+    recorder.event("process", ORIGIN + 1.5, role="bridge", action="ready")
+    recorder.resources(ResourceSample(ORIGIN + 2, "bridge", 0.5, 100, 200, 1, 3, 1))
+    (run_dir / "exports.jsonl").write_text(json.dumps(EXPORT) + "\n")
+    wire = {"t": ORIGIN + 3, "sent_bytes": 5, "received_bytes": 6, "connections": 1}
+    (run_dir / "wire.jsonl").write_text(json.dumps(wire) + "\n")
+    if finish:
+        recorder.finish(error=error, interrupted=interrupted)
+    return recorder
+
+
+def test_what_is_recorded_is_loaded_with_times_since_the_origin(run_dir: Path):
+    record(run_dir)
+    loaded = load(run_dir)
+    assert loaded.meta.complete
+    assert loaded.meta.ended == 4
+    assert loaded.scenario == {"name": "steady"}
+    assert [(event.t, event.kind) for event in loaded.events] == [(1, "phase"), (1.5, "process"), (2, "phase")]
+    assert [(phase.name, phase.kind, phase.start, phase.end) for phase in loaded.phases] == [
+        ("warm-up", "warm-up", 1, 2),
+        ("steady-1", "steady", 2, 4),
+    ]
+    point = Point("m", "gauge", 0.5, 1, 0, {"job.id": "j"})
+    assert loaded.exports == (Export(2.5, "OK", 10, {"service.name": "b"}, (point,)),)
+    assert loaded.resources == (ResourceSample(2, "bridge", 0.5, 100, 200, 1, 3, 1),)
+    assert loaded.wire == (WireSample(3, 5, 6, 1),)
+    assert loaded.ledger.writes == ()
+
+
+def test_a_run_that_was_cut_off_gives_the_part_that_it_has(run_dir: Path):
+    recorder = record(run_dir, finish=False)
+    with (run_dir / "exports.jsonl").open("a") as file:
+        file.write(json.dumps(EXPORT)[:50])
+    loaded = load(run_dir)
+    recorder.finish(error=None, interrupted=True)
+    assert not loaded.meta.complete
+    assert len(loaded.exports) == 1
+    assert loaded.phases[-1].end == 2
+
+
+def test_error_and_interruption_are_kept(run_dir: Path):
+    record(run_dir, interrupted=True, error="the sink ended")
+    assert load(run_dir).meta.interrupted
+    assert load(run_dir).meta.error == "the sink ended"
+
+
+def test_a_folder_without_a_run_is_none(tmp_path: Path):
+    with pytest.raises(RecordError, match="no run folder"):
+        load(tmp_path)
+
+
+def test_another_version_is_named(run_dir: Path):
+    record(run_dir)
+    meta = json.loads((run_dir / "run.json").read_text())
+    (run_dir / "run.json").write_text(json.dumps({**meta, "schema_version": 99}))
+    with pytest.raises(RecordError, match="version 99"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl"])
+@pytest.mark.parametrize("bad", ["{", '{"t": "soon"}', "[]", '{"t": 1001.0, "unknown": 1}', "null"])
+def test_a_damaged_line_is_named_by_file_and_number(run_dir: Path, name: str, bad: str):
+    record(run_dir)
+    path = run_dir / name
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([bad, *lines[1:]]) + "\n")
+    with pytest.raises(RecordError, match=rf"{name}:1 is damaged"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl"])
+def test_a_complete_run_that_lost_a_line_is_damaged(run_dir: Path, name: str):
+    record(run_dir)
+    path = run_dir / name
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(RecordError, match=f"{name} is damaged"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize("bad", ["{", "[]", '{"schema_version": 1}'])
+def test_a_damaged_description_of_the_run_is_no_traceback(run_dir: Path, bad: str):
+    record(run_dir)
+    (run_dir / "run.json").write_text(bad)
+    with pytest.raises(RecordError, match=r"run\.json"):
+        load(run_dir)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(run_dir: Path):
+    record(run_dir)
+    with pytest.raises(RecordError, match="holds a run already"):
+        record(run_dir)
+
+
+def test_what_comes_after_the_end_is_not_recorded(run_dir: Path):
+    record(run_dir).event("note", text="too late")
+    assert "note" not in {event.kind for event in load(run_dir).events}

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from harness.observers.resources import ResourceObserver, Watched, cpu_seconds_of
+from harness.processes import Process
+from harness.record import ResourceSample
+from harness.waiting import wait_until
+
+SPINS = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[[Watched], list[ResourceSample]]]:
+    samples: list[ResourceSample] = []
+    observer = ResourceObserver(samples.append, period_seconds=0.02)
+    observer.start()
+
+    def watch_it(watched: Watched) -> list[ResourceSample]:
+        observer.watch(watched)
+        return samples
+
+    yield watch_it
+    observer.stop()
+
+
+def of(process: Process) -> Watched:
+    return Watched("bridge", process.pid, process.create_time)
+
+
+def test_cpu_time_of_another_process_is_read_in_parts_of_a_tick():
+    assert cpu_seconds_of(os.getpid()) == pytest.approx(time.process_time(), abs=0.005)
+
+
+def test_a_process_is_sampled_with_what_the_kernel_says_of_it(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start("import time; held = bytearray(40 << 20); print('up', flush=True); time.sleep(600)")
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the memory is there")
+    samples = watch(of(child))
+    wait_until(lambda: bool(samples), within=5, what="a sample")
+    said = psutil.Process(child.pid)
+    last = samples[-1]
+    assert last.rss_bytes == pytest.approx(said.memory_info().rss, rel=0.02)
+    assert last.peak_rss_bytes >= last.rss_bytes
+    assert (last.threads, last.fds, last.processes) == (1, said.num_fds(), 1)
+
+
+def test_cpu_time_of_children_counts_also_when_they_have_ended(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    spin = SPINS.format(seconds=0.3)
+    child = start(
+        f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {spin!r}])\n"
+        "print('up', flush=True)\ntime.sleep(600)"
+    )
+    samples = watch(of(child))
+    wait_until(lambda: any(sample.processes == 2 for sample in samples), within=10, what="the child is seen")
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the child has ended")
+    seen = len(samples)
+    wait_until(lambda: len(samples) > seen + 1, within=5, what="another sample")
+    assert samples[-1].processes == 1
+    assert samples[-1].cpu_seconds >= 0.3
+    used = [sample.cpu_seconds for sample in samples]
+    assert used == sorted(used)
+
+
+def test_the_peak_does_not_fall_with_the_memory(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start("import time; held = bytearray(40 << 20); del held; print('up', flush=True); time.sleep(600)")
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the memory was there")
+    samples = watch(of(child))
+    wait_until(lambda: bool(samples), within=5, what="a sample")
+    assert samples[-1].peak_rss_bytes > 40 << 20 > samples[-1].rss_bytes
+
+
+def test_a_pid_that_is_anothers_by_now_is_not_sampled(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child, control = start("import time; time.sleep(600)"), start("import time; time.sleep(600)", role="other")
+    samples = watch(Watched("stale", child.pid, child.create_time - 1))
+    watch(Watched("true", control.pid, control.create_time))
+    wait_until(lambda: len(samples) > 3, within=5, what="samples")
+    assert {sample.role for sample in samples} == {"true"}
+
+
+def test_a_process_that_ended_gives_no_more_samples(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start("import time; time.sleep(0.2)")
+    samples = watch(of(child))
+    child.wait(10)
+    seen = len(samples)
+    assert watch(Watched("self", os.getpid(), psutil.Process().create_time(), with_children=False)) is samples
+    wait_until(lambda: len(samples) > seen + 3, within=5, what="samples of another")
+    assert "bridge" not in {sample.role for sample in samples[seen + 1 :]}

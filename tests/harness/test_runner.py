@@ -1,0 +1,328 @@
+"""Whole runs of a stand-in bridge beside the real mock job on the embedded rig."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from harness.faults import FaultError
+from harness.record import RecordError, RunRecord, load
+from harness.rigs import RIGS, Setting
+from harness.rigs.embedded import Embedded, EmbeddedStanding
+from harness.scenario import Scenario
+from harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import OneRun
+
+
+def actions(record: RunRecord, role: str):
+    return [event.data["action"] for event in record.events if event.kind == "process" and event.data["role"] == role]
+
+
+def fault_events(record: RunRecord):
+    return [
+        (event.data["fault"], event.data["action"], event.data["ok"])
+        for event in record.events
+        if event.kind == "fault"
+    ]
+
+
+def until_said(run: OneRun, words: str, within: float = 15):
+    wait_until(lambda: any(words in line for line in run.said), within=within, what=f"progress says {words!r}")
+
+
+@contextlib.contextmanager
+def beside(run: OneRun, scenario: Scenario, **more: object):
+    """The run in a thread of its own."""
+    thread = threading.Thread(target=run, args=(scenario,), kwargs=more)
+    thread.start()
+    yield thread
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(one_run: OneRun, count_left: Callable[[Path], list[str]]):
+    yield
+    assert count_left(one_run.run_dir) == []
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("resources", "starts-"))]
+
+
+def test_a_whole_run_is_recorded_from_the_first_process_to_the_last_write(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short(timeline=[{"steady": 0.5}], settle=0.2))
+    record = load(one_run.run_dir)
+    assert (record.meta.complete, record.meta.error, record.meta.interrupted) == (True, None, False)
+    assert [phase.name for phase in record.phases] == ["warm-up", "steady-1", "settle", "drain"]
+    assert record.ledger.ended is not None
+    last = record.ledger.writes[-1].values["training_loss"]
+    assert record.exports[-1].points[0].value == last
+    assert {sample.role for sample in record.resources} == {"bridge", "job", "sink", "relay", "harness"}
+    assert record.wire[-1].sent_bytes > sum(export.request_bytes for export in record.exports) > 0
+    assert record.meta.origin > 0
+    assert record.scenario["name"] == "short"
+
+
+def test_processes_start_and_end_in_order_and_the_signal_follows_the_last_write_at_once(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short())
+    record = load(one_run.run_dir)
+    told = [(event.data["role"], event.data["action"]) for event in record.events if event.kind == "process"]
+    assert [role for role, action in told if action == "started"] == ["sink", "relay", "job", "bridge"]
+    assert [role for role, action in told if action == "exited"] == ["job", "bridge", "relay", "sink"]
+    assert actions(record, "bridge") == ["started", "ready", "signalled", "exited"]
+    times = {(event.data["role"], event.data["action"]): event.t for event in record.events if event.kind == "process"}
+    assert times["bridge", "signalled"] - record.ledger.writes[-1].t < 0.2
+    codes = {
+        event.data["role"]: event.data["exit_code"] for event in record.events if event.data.get("action") == "exited"
+    }
+    assert codes == {"job": 0, "bridge": 0, "relay": 0, "sink": 0}
+
+
+def test_ready_is_the_arrival_of_the_first_metric(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short())
+    record = load(one_run.run_dir)
+    (ready,) = [event.t for event in record.events if event.data.get("action") == "ready"]
+    assert ready == pytest.approx(next(export.t for export in record.exports if export.points))
+
+
+def test_a_fault_is_verified_at_both_ends_of_its_hold_and_healed(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(timeline=[{"fault": "collector-refused", "for": 0.4, "recovery": 1.0, "name": "outage"}]))
+    record = load(one_run.run_dir)
+    assert fault_events(record) == [
+        ("collector-refused", action, True) for action in ("inject", "verify", "verify", "heal")
+    ]
+    spans = {phase.name: phase for phase in record.phases}
+    assert spans["outage"].kind == "fault"
+    assert spans["outage"].end - spans["outage"].start >= 0.4
+    assert spans["outage-recovery"].kind == "recovery"
+    outage = spans["outage"]
+    heal = next(event.t for event in record.events if event.data.get("action") == "heal")
+    assert not [export.t for export in record.exports if outage.start + 0.1 < export.t < heal]
+    assert [export.t for export in record.exports if export.t > heal]
+
+
+class JammedDoor:
+    """A door to the collector that does nothing, and cannot be told one of its modes."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, port: int, jams_at: str) -> None:
+        self.port = port
+        self.jams_at = jams_at
+
+    def set_mode(self, mode: str) -> None:
+        if mode == self.jams_at:
+            raise FaultError("the door is jammed")
+
+    def mode(self) -> str:
+        return "forward"
+
+
+class Jammed(Embedded):
+    """The embedded rig with such a door."""
+
+    def __init__(self, jams_at: str) -> None:
+        super().__init__()
+        self.jams_at = jams_at
+
+    def up(self, setting: Setting) -> EmbeddedStanding:
+        standing = super().up(setting)
+        door = JammedDoor(standing.ground.collector.port, self.jams_at)
+        standing.ground = replace(standing.ground, collector=door)
+        return standing
+
+
+@pytest.mark.parametrize("jams_at", ["refuse", "forward", "never"])
+def test_a_fault_that_does_not_take_is_recorded_and_the_run_goes_on(
+    one_run: OneRun, short: Callable[..., Scenario], jams_at: str
+):
+    one_run(short(timeline=[{"fault": "collector-refused", "for": 0.1}, {"steady": 0.1}]), rig=Jammed(jams_at))
+    record = load(one_run.run_dir)
+    assert [(action, ok) for _, action, ok in fault_events(record)] == [
+        ("inject", jams_at != "refuse"),
+        ("verify", False),
+        ("verify", False),
+        ("heal", jams_at != "forward"),
+    ]
+    assert record.meta.error is None
+    assert [phase.name for phase in record.phases][-2:] == ["steady-2", "drain"]
+
+
+def test_a_fault_may_hold_while_the_bridge_stops(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(stop={"signal": "TERM", "grace": 5.0, "under": {"fault": "collector-refused"}}))
+    record = load(one_run.run_dir)
+    assert [action for _, action, _ in fault_events(record)] == ["inject", "verify", "verify", "heal"]
+    times = {event.data.get("action"): event.t for event in record.events if event.data.get("role") in {None, "bridge"}}
+    assert times["inject"] < times["signalled"] < times["exited"] < times["heal"]
+
+
+def test_a_bridge_that_ignores_the_signal_is_killed_after_its_grace(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(stop={"signal": "TERM", "grace": 0.5}), "deaf")
+    record = load(one_run.run_dir)
+    assert actions(record, "bridge") == ["started", "ready", "signalled", "killed", "exited"]
+    ended = next(
+        event for event in record.events if event.data.get("role") == "bridge" and event.data["action"] == "exited"
+    )
+    assert ended.data["exit_code"] == -signal.SIGKILL
+    assert record.meta.error is None
+
+
+def test_a_bridge_that_exits_before_it_is_ready_ends_the_run_with_its_code_and_last_words(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short(), "exits")
+    record = load(one_run.run_dir)
+    assert "exited with code 7" in record.meta.error
+    assert "no such luck" in record.meta.error
+    assert [event.data["text"] for event in record.events if event.kind == "note"] != []
+    assert record.phases == ()
+
+
+def test_a_bridge_that_delivers_nothing_ends_the_run_as_silent(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(ready_within=1.0), "silent")
+    record = load(one_run.run_dir)
+    assert "silent" in record.meta.error
+    assert "0 Export calls" in record.meta.error
+
+
+def test_a_bridge_that_dies_in_the_middle_is_recorded_at_once_and_the_run_goes_to_its_end(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short(timeline=[{"steady": 1.5}]), "mortal")
+    record = load(one_run.run_dir)
+    ended = next(
+        event for event in record.events if event.data.get("role") == "bridge" and event.data["action"] == "exited"
+    )
+    assert ended.data["exit_code"] == 9
+    drain = next(phase for phase in record.phases if phase.kind == "drain")
+    assert ended.t < drain.start - 0.3
+    assert record.meta.error is None
+    assert "signalled" not in actions(record, "bridge")
+
+
+def test_a_bridge_that_there_is_not_is_an_error_that_names_it(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(), bridge_command=["no-such-bridge"])
+    assert "no-such-bridge" in load(one_run.run_dir).meta.error
+
+
+def test_a_job_that_ends_by_itself_is_waited_for(one_run: OneRun, short: Callable[..., Scenario]):
+    job = {"write_period": 0.1, "epochs": 1, "batches_per_epoch": 25, "ends_by_itself": True}
+    one_run(short(job=job, timeline=[{"steady": 0.1}]))
+    record = load(one_run.run_dir)
+    assert len(record.ledger.writes) >= 25
+    assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
+
+
+@pytest.mark.parametrize("helper", ["sink", "relay"])
+def test_a_rig_whose_own_process_dies_ends_the_run_with_its_name(
+    one_run: OneRun, short: Callable[..., Scenario], helper: str
+):
+    with beside(one_run, short(timeline=[{"steady": 30.0}])):
+        until_said(one_run, "steady-1")
+        (pid,) = [
+            process.pid
+            for process in psutil.process_iter()
+            if f"harness.observers.{helper}" in process.cmdline()
+            and str(one_run.run_dir) in " ".join(process.cmdline())
+        ]
+        os.kill(pid, signal.SIGKILL)
+    assert f"the {helper} ended in the middle of the run" in load(one_run.run_dir).meta.error
+
+
+@pytest.mark.parametrize(
+    ("moment", "nature"),
+    [
+        (None, ""),
+        ("", "silent"),
+        ("warm-up", ""),
+        ("steady-1", ""),
+        ("verify ok", ""),
+        ("recovery", ""),
+        ("drain", "deaf"),
+    ],
+)
+def test_an_interrupt_at_any_moment_heals_stops_everything_and_keeps_the_record(
+    one_run: OneRun, short: Callable[..., Scenario], moment: str | None, nature: str
+):
+    timeline = [{"steady": 0.2}, {"fault": "collector-refused", "for": 0.5, "recovery": 0.5}]
+    of = short(warm_up=0.3, timeline=timeline, stop={"signal": "TERM", "grace": 30.0})
+    if moment is None:
+        one_run.interrupt.set()
+    with beside(one_run, of, nature=nature):
+        if moment == "":
+            wait_until((one_run.run_dir / "bridge.log").exists, within=15, what="the bridge was started")
+        elif moment:
+            until_said(one_run, moment)
+        began = time.monotonic()
+        one_run.interrupt.set()
+    assert time.monotonic() - began < 6
+    record = load(one_run.run_dir)
+    assert (record.meta.complete, record.meta.interrupted, record.meta.error) == (True, True, None)
+    done = [action for _, action, _ in fault_events(record)]
+    assert done.count("heal") == done.count("inject")
+
+
+def test_runs_side_by_side_do_not_touch_each_other(one_run: OneRun, short: Callable[..., Scenario], tmp_path: Path):
+    other_dir = tmp_path / "other"
+    faulty = short(timeline=[{"fault": "collector-refused", "for": 0.6, "recovery": 0.2}])
+    with beside(one_run, faulty):
+        one_run(short(timeline=[{"steady": 0.8}]), run_dir=other_dir)
+    record = load(other_dir)
+    assert record.meta.error is None
+    assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
+    assert {event.kind for event in record.events} == {"phase", "process"}
+
+
+def test_a_folder_that_holds_a_run_is_refused(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short())
+    with pytest.raises(RecordError, match="holds a run already"):
+        one_run(short())
+
+
+def test_the_bridge_sees_the_contracts_variables_and_nothing_of_the_harness(
+    one_run: OneRun, short: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("A_SECRET_OF_THE_HARNESS", "x")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    one_run(short(bridge={"interval": 0.05, "env": {"BRIDGE_LOG_FORMAT": "json"}}))
+    seen = (one_run.run_dir / "bridge.log").read_text().splitlines()[0].split()[1:]
+    assert seen == [
+        "BRIDGE_LOG_FORMAT",
+        "COLLECTION_INTERVAL",
+        "LANG",
+        "LOG_LEVEL",
+        "METRICS_FILE_PATH",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_SERVICE_NAME",
+        "PATH",
+        "PYTHONPATH",
+    ]
+
+
+def test_a_rig_that_cannot_stand_here_says_what_it_lacks(one_run: OneRun, short: Callable[..., Scenario]):
+    class Lacking(Embedded):
+        def lacking(self) -> tuple[str, ...]:
+            return ("toxiproxy: nox -s tools builds it",)
+
+    one_run(short(), rig=Lacking())
+    assert "nox -s tools" in load(one_run.run_dir).meta.error
+
+
+def test_a_job_that_cannot_start_is_an_error_that_shows_in_the_record(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(ready_within=1.0), rig=Embedded(job_command=["no-such-job"]))
+    assert "no-such-job" in load(one_run.run_dir).meta.error
+    assert RIGS["embedded"].lacking() == ()
