@@ -49,7 +49,7 @@ class Sender:
         self._delivery = delivery
         self._transport = transport
         self._clock = clock
-        self._reports = SenderReports(log)
+        self._reports = SenderReports(log, clock)
         self._lock = threading.Lock()
         self._wakeup = Wakeup()
         self._waits_for_put = False
@@ -129,16 +129,15 @@ class Sender:
 
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
         with self._lock:
-            now = self._clock()
             before = self._delivery.stats()
-            self._delivery.outcome(outcome, now)
+            self._delivery.outcome(outcome, self._clock())
             after = self._delivery.stats()
-        self._reports.outcome(outcome, before, after, now)
+        self._reports.outcome(outcome, before, after)
 
     def _broke(self, error: Exception) -> None:
         """Something raised what nothing there should raise: say it, count it, rest, go on."""
         try:
-            self._reports.broke(error, self._clock())
+            self._reports.broke(error)
             self._tell(Broken(f"{type(error).__name__}: {error}"))
         except Exception:  # noqa: BLE001, S110 - the report itself broke; there is nobody left to tell
             pass
@@ -150,7 +149,7 @@ class Sender:
         try:
             self._transport.close()
         except Exception as error:  # noqa: BLE001 - as in _run
-            self._reports.broke(error, self._clock())
+            self._reports.broke(error)
 
 
 class Wakeup:

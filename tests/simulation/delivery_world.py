@@ -66,6 +66,7 @@ class World:
         elif isinstance(step, Wait):
             self._check_wait(step)
             self._let_pass(math.inf if step.seconds is None else self.now + step.seconds, woken=step.seconds is None)
+            return True
         else:
             self._check_send(step)
             self._call(step)
