@@ -39,7 +39,7 @@ from harness.checks import Verdict
 from harness.ledger import LedgerError
 from harness.loading import ScenarioFileError
 from harness.record import RecordError
-from harness.reports import REPORTS
+from harness.reports import REPORTS, index
 from harness.reports.console import draw
 from harness.reports.progress import Progress
 from harness.scenario import Profile, RigName
@@ -80,10 +80,14 @@ def cli() -> None:
 
 
 @cli.command("list")
-def list_() -> None:
+@click.option("--markdown", is_flag=True, help="As the page scenarios/README.md.")
+def list_(markdown: bool) -> None:
     """Show the scenarios: name, tags, rigs, and what each proves."""
-    for entry in entries(files(scenario_folder())):
-        scenario = entry.scenario
+    scenarios = [entry.scenario for entry in entries(files(scenario_folder()))]
+    if markdown:
+        click.echo(index.render(scenarios), nl=False)
+        return
+    for scenario in scenarios:
         click.echo(f"{scenario.name}  [{scenario.profile}; {', '.join(scenario.tags)}; {', '.join(scenario.rigs)}]")
         click.echo(click.wrap_text(scenario.what, width=80, initial_indent="    ", subsequent_indent="    "))
 

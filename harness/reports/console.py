@@ -36,7 +36,7 @@ def render(judgements: Sequence[Judgement]) -> str:
     console = Console(width=WIDTH, color_system=None, force_terminal=False, highlight=False, emoji=False, markup=False)
     with console.capture() as capture:
         console.print(draw(judgements))
-    return capture.get()
+    return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
 
 
 def draw(judgements: Sequence[Judgement]) -> RenderableType:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from harness.checks.arrivals import GAUGES
 from harness.record import (
@@ -25,7 +24,7 @@ from harness.scenario import CheckSpec, Scenario
 MIB = 1024 * 1024
 
 
-def scenario(**changes: Any) -> Scenario:
+def scenario(**changes: object) -> Scenario:
     """A steady scenario of 16 s at an interval of 1 s and a write period of 2 s."""
     base = {
         "name": "by-hand",
@@ -65,7 +64,7 @@ def export(t: float, shown: Iterable[Write], answered: str = "OK", ticks: Iterab
     return Export(t, answered, 1000, {}, tuple(points))
 
 
-def process(t: float, action: str, **data: Any) -> Event:
+def process(t: float, action: str, **data: object) -> Event:
     return Event(t, "process", {"role": "bridge", "action": action, **data})
 
 
@@ -101,7 +100,7 @@ def samples(cpu_percent: float = 0.3, rss_mib: float = 25.0, peak_mib: float = 2
     )
 
 
-def good(**changes: Any) -> RunRecord:
+def good(**changes: object) -> RunRecord:
     """A run in which everything went well."""
     record = RunRecord(
         meta=Meta(
@@ -167,5 +166,5 @@ def outage() -> RunRecord:
     )
 
 
-def spec(check: str, promise: str, **more: Any) -> CheckSpec:
+def spec(check: str, promise: str, **more: object) -> CheckSpec:
     return CheckSpec.model_validate_json(json.dumps({"check": check, "promise": promise, **more}))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
-from harness.record import Ledger, Phase, RunRecord, WireSample
+from harness.record import Ledger, Phase, RunRecord, WireSample, Write
 from tests.harness.histories import (
     WRITES,
     export,
@@ -27,12 +26,12 @@ from tests.harness.histories import (
 PROMISE_OF = {check: name for name, promise in promises.load().promises.items() for check in reversed(promise.budgets)}
 
 
-def judged(check: str, record: RunRecord, **more: Any) -> CheckResult:
+def judged(check: str, record: RunRecord, **more: object) -> CheckResult:
     promise = PROMISE_OF[check]
     return CHECKS[check].judge(record, spec(check, promise, **more), promises.load().budget(promise, check))
 
 
-def fails(check: str, record: RunRecord, **more: Any) -> CheckResult:
+def fails(check: str, record: RunRecord, **more: object) -> CheckResult:
     result = judged(check, record, **more)
     assert result.verdict is Verdict.FAIL, result
     return result
@@ -269,7 +268,7 @@ def test_values_match_names_metric_and_write():
 
 
 def test_values_match_misses_a_gauge_that_does_not_arrive():
-    def without_accuracy(t: float):
+    def without_accuracy(t: float) -> Write:
         one = newest(t)
         return replace(one, values={name: v for name, v in one.values.items() if name != "accuracy"})
 

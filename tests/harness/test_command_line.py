@@ -1,0 +1,294 @@
+"""The verbs and their exit codes, with a starter that plays runs instead of making them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.batch import Plan
+from harness.command_line import cli
+from harness.record import RunRecord
+from harness.scenario import Scenario
+from tests.harness.histories import good, process
+
+ROOT = Path(__file__).parents[2]
+SCENARIO = """\
+name: {name}
+what: Something happens to the bridge.
+why: Because it may happen at any time.
+tags: [{tag}]
+timeline:
+  - steady: 16s
+checks:
+  - {{check: alive, promise: survives-bad-input}}
+  - {{check: exit-clean, promise: shutdown}}
+"""
+
+
+def died() -> RunRecord:
+    return good(events=(process(1.0, "ready"), process(7.5, "exited", exit_code=1)))
+
+
+def unseen() -> RunRecord:
+    return good(resources=())
+
+
+def broken() -> RunRecord:
+    return replace(good(), meta=replace(good().meta, error="The port was taken: free it."))
+
+
+def lay_down(record: RunRecord, scenario: Scenario, run_dir: Path) -> None:
+    """Write a record's folder as a run would."""
+    run_dir.mkdir(parents=True)
+    meta = asdict(replace(record.meta, scenario=scenario.name, run=run_dir.name))
+    (run_dir / "run.json").write_text(json.dumps(meta))
+    (run_dir / "scenario.json").write_text(scenario.model_dump_json(by_alias=True))
+    phases = [{"t": p.start, "kind": "phase", "data": {"name": p.name, "phase": p.kind}} for p in record.phases]
+    lines = {
+        "events": [*map(asdict, record.events), *phases],
+        "resources": map(asdict, record.resources),
+        "exports": map(asdict, record.exports),
+        "wire": map(asdict, record.wire),
+        "ledger": [
+            {"kind": "start", "t": 0.0, "pid": 1, "job": "mock", "period_seconds": 2.0, "write_mode": "rename"},
+            *({"kind": "write", **asdict(write)} for write in record.ledger.writes),
+            {"kind": "end", "t": 17.0, "writes": len(record.ledger.writes), "missed": record.ledger.missed},
+        ],
+    }
+    for name, found in lines.items():
+        (run_dir / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
+
+
+@dataclass
+class PlayedStarter:
+    """Plays the record that a scenario's name asks for."""
+
+    records: dict[str, Callable[[], RunRecord]] = field(default_factory=dict)
+    started: list[tuple[Plan, tuple[str, ...], bool]] = field(default_factory=list)
+
+    def why_not(self, scenario: Scenario, rig: str) -> str | None:
+        return None if rig in scenario.rigs[:1] else f"The rig {rig} has no scissors."
+
+    def carry_out(
+        self,
+        plan: Plan,
+        interrupt: threading.Event,
+        progress: Callable[[str], None],
+        *,
+        bridge_command: Sequence[str],
+        keep: bool,
+    ) -> None:
+        self.started.append((plan, tuple(bridge_command), keep))
+        progress("playing")
+        if plan.scenario.name == "crash":
+            raise RuntimeError("no such luck")
+        if plan.scenario.name == "ctrl-c":
+            os.kill(os.getpid(), signal.SIGINT)
+            interrupt.wait(10)
+        lay_down(self.records.get(plan.scenario.name, good)(), plan.scenario, plan.run_dir)
+
+
+@pytest.fixture
+def starter() -> PlayedStarter:
+    return PlayedStarter({"dies": died, "unseen": unseen, "broken": broken})
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, starter: PlayedStarter) -> Callable[..., Result]:
+    """Runs the command line; a word in capitals becomes a scenario file of that name."""
+
+    def call(*words: str) -> Result:
+        arguments = []
+        for word in words:
+            path = tmp_path / f"{word.lower()}.yaml"
+            if word.isupper():
+                path.write_text(SCENARIO.format(name=word.lower(), tag="by-hand"))
+            arguments.append(str(path) if word.isupper() else word)
+        if arguments[0] == "run":
+            arguments += ["--out", str(tmp_path / "runs")]
+        return CliRunner().invoke(cli, arguments, obj=starter)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "code"),
+    [
+        (["GOOD"], 0),
+        (["DIES"], 1),
+        (["UNSEEN"], 2),
+        (["BROKEN"], 4),
+        (["CRASH"], 4),
+        (["GOOD", "UNSEEN", "BROKEN", "DIES"], 1),
+        (["GOOD", "UNSEEN", "BROKEN"], 4),
+        (["GOOD", "UNSEEN"], 2),
+    ],
+)
+def test_the_worst_verdict_is_the_exit_code(invoke: Callable[..., Result], scenarios: list[str], code: int):
+    assert invoke("run", *scenarios).exit_code == code
+
+
+def test_what_a_rig_cannot_run_is_listed_and_running_nothing_is_no_pass(invoke: Callable[..., Result], tmp_path: Path):
+    result = invoke("run", "GOOD", "--rig", "local")
+
+    assert result.exit_code == 2
+    assert "NOT RUN" in result.output
+    assert "The rig local has no scissors." in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "no-such-scenario"],
+        ["run", "no-such-file.yaml"],
+        ["run", "tag:no-such-tag"],
+        ["run", "--rig", "paper"],
+        ["run", "--jobs", "0"],
+        ["run", "GOOD", "--bridge", ""],
+        ["run", "GOOD", "--bridge", "a 'b"],
+        ["judge", "no-such-folder"],
+        ["judge", "."],
+        ["report"],
+        ["report", ".", "--format", "paper"],
+        ["frobnicate"],
+        ["--no-such-option"],
+    ],
+)
+def test_bad_arguments_are_exit_code_3(invoke: Callable[..., Result], arguments: list[str]):
+    result = invoke(*arguments)
+
+    assert result.exit_code == 3
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_scenario_is_exit_code_3_with_all_problems_and_nothing_is_run(
+    invoke: Callable[..., Result], tmp_path: Path, starter: PlayedStarter
+):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(SCENARIO.format(name="bad", tag="x").replace("16s", "-16s") + "extra: 1\n")
+
+    for verb in ("run", "validate"):
+        result = invoke(verb, "GOOD", str(bad))
+        assert result.exit_code == 3
+        assert f"{bad}:6: timeline.0.steady: '-16s' is negative" in result.output
+        assert f"{bad}:10: unknown key 'extra'" in result.output
+    assert starter.started == []
+
+
+def test_an_interrupt_ends_with_130_and_keeps_the_record(
+    invoke: Callable[..., Result], tmp_path: Path, starter: PlayedStarter
+):
+    result = invoke("run", "CTRL-C", "GOOD", "--jobs", "1")
+
+    assert result.exit_code == 130
+    assert [plan.scenario.name for plan, _, _ in starter.started] == ["ctrl-c"]
+    assert len(list((tmp_path / "runs").glob("ctrl-c-*/verdict.json"))) == 1
+
+
+def test_the_bridge_command_is_split_as_a_shell_would(invoke: Callable[..., Result], starter: PlayedStarter):
+    invoke("run", "GOOD", "--bridge", "python -m 'my bridge' --x")
+    invoke("run", "GOOD", "--keep")
+
+    assert starter.started[0][1:] == (("python", "-m", "my bridge", "--x"), False)
+    assert starter.started[1][1:] == ((sys.executable, "-m", "bridge"), True)
+
+
+def test_repeated_runs_have_folders_and_seeds_of_their_own(invoke: Callable[..., Result], starter: PlayedStarter):
+    invoke("run", "GOOD", "--repeat", "3", "--seed", "7")
+
+    plans = [plan for plan, _, _ in starter.started]
+    assert sorted(plan.seed for plan in plans) == [7, 8, 9]
+    assert len({plan.run_dir for plan in plans}) == 3
+
+
+def test_without_a_name_the_smoke_profile_is_run(invoke: Callable[..., Result], starter: PlayedStarter):
+    invoke("run")
+
+    names = {plan.scenario.name.partition("/")[0] for plan, _, _ in starter.started}
+    assert names == {path.stem for path in (ROOT / "scenarios").glob("*.yaml")}
+
+
+def test_a_name_means_all_variants_and_a_tag_all_that_carry_it(invoke: Callable[..., Result], starter: PlayedStarter):
+    invoke("run", "shutdown", "shutdown/silent")
+    assert {plan.scenario.name for plan, _, _ in starter.started} == {
+        "shutdown/healthy", "shutdown/refused", "shutdown/silent",
+    }  # fmt: skip
+    starter.started.clear()
+
+    invoke("run", "tag:outage")
+    assert {plan.scenario.name for plan, _, _ in starter.started} == {
+        "collector-outage/refused", "collector-outage/silent",
+    }  # fmt: skip
+
+
+def test_judge_and_report_give_the_same_verdict_from_the_folder_alone(invoke: Callable[..., Result], tmp_path: Path):
+    invoke("run", "DIES", "GOOD")
+    (folder,) = (tmp_path / "runs").glob("dies-*")
+    saved = (folder / "verdict.json").read_text()
+    (folder / "verdict.json").unlink()
+
+    result = invoke("judge", str(folder))
+
+    assert result.exit_code == 1
+    assert "survives-bad-input broke: the bridge ended by itself at 7.5 s" in result.output
+    assert (folder / "verdict.json").read_text() == saved
+    assert invoke("judge", str(tmp_path / "runs")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("console", "1 PASS"),
+        ("markdown", "| good | alive | PASS |"),
+        ("junit", '<testsuite name="good"'),
+        ("trend", '"name": "good alive"'),
+    ],
+)
+def test_report_draws_each_format_on_the_screen_and_into_a_file(
+    invoke: Callable[..., Result], tmp_path: Path, form: str, said: str
+):
+    invoke("run", "GOOD")
+
+    assert said in invoke("report", str(tmp_path / "runs"), "--format", form).output
+    assert invoke("report", str(tmp_path / "runs"), "--format", form, "--out", str(tmp_path / "r")).exit_code == 0
+    assert said in (tmp_path / "r").read_text()
+
+
+def test_a_damaged_record_is_a_harness_error_and_no_traceback(invoke: Callable[..., Result], tmp_path: Path):
+    invoke("run", "GOOD")
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / "events.jsonl").write_text("{}\n")
+
+    result = invoke("judge", str(folder))
+
+    assert result.exit_code == 4
+    assert "HARNESS ERROR" in result.output
+
+
+def test_list_names_every_scenario_and_what_it_proves(invoke: Callable[..., Result]):
+    result = invoke("list")
+
+    assert result.exit_code == 0
+    assert "collector-outage/silent" in result.output
+
+
+def test_without_the_extras_packages_the_extra_is_named():
+    code = "import sys; sys.modules['click'] = None; sys.argv = ['bridge-harness', 'list']\n"
+    code += "from harness.__main__ import main; sys.exit(main())"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 4
+    assert "pip install 'ml-metrics-bridge[harness]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,246 @@
+"""Every way in which a scenario file can be wrong, with the line that is named and the mend that is offered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import loading
+from harness.loading import ScenarioFileError, load, parse
+from harness.scenario import FaultStep, SteadyStep
+
+GOOD = """\
+name: by-hand
+what: Something happens to the bridge.
+why: Because it may happen at any time.
+warm_up: 2s
+job: {write_period: 2s}
+bridge: {interval: 1s}
+timeline:
+  - steady: 12s
+  - {name: outage, fault: collector-refused, for: 1.5m, recovery: 500ms}
+checks:
+  - {check: alive, promise: survives-bad-input}
+"""
+
+
+def problems(text: str) -> list[str]:
+    """What is said about a text, without the name of the file."""
+    with pytest.raises(ScenarioFileError) as caught:
+        parse(text, name="f.yaml")
+    assert all(str(problem).startswith("f.yaml:") for problem in caught.value.problems)
+    return [str(problem).removeprefix("f.yaml:") for problem in caught.value.problems]
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_a_good_file_is_one_scenario_with_durations_in_seconds():
+    (scenario,) = parse(GOOD, name="f.yaml")
+
+    steady, fault = scenario.timeline
+    assert isinstance(steady, SteadyStep)
+    assert isinstance(fault, FaultStep)
+    assert (steady.steady, fault.for_, fault.recovery, scenario.warm_up) == (12.0, 90.0, 0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("warm_up: 2s", "warm_upp: 2s", "4: unknown key 'warm_upp': did you mean 'warm_up'?"),
+        ("{interval: 1s}", "{intervall: 1s}", "6: unknown key 'intervall': did you mean 'interval'?"),
+        ("recovery: 500ms", "recover: 500ms", "9: unknown key 'recover': did you mean 'recovery'?"),
+        ("steady: 12s", "{steady: 12s, for: 3s}", "8: unknown key 'for': known here: name, steady"),
+        ("warm_up: 2s", "warm_up: -2s", "4: warm_up: '-2s' is negative: a duration is 0s or longer"),
+        (
+            "warm_up: 2s",
+            "warm_up: 2",
+            "4: warm_up: 2 is no duration: write a number and a unit, for example 500ms, 2s, 1.5m or 1h",
+        ),
+        ("why: Because it may happen at any time.\n", "", "1: 'why' is missing: a scenario needs it"),
+        ("for: 1.5m, ", "", "9: 'for' is missing: timeline.1 needs it"),
+        ("steady: 12s", "steady: 0s", "8: a step must last some time"),
+        ("name: outage", "name: fault", "9: 'fault' is the name of a kind of phase: choose another name"),
+        ("steady: 12s", "{steady: 12s, name: outage}", "9: two steps are called 'outage': choose another name"),
+        (
+            "collector-refused",
+            "collector-refusd",
+            "9: there is no fault 'collector-refusd': did you mean 'collector-refused'?",
+        ),
+        ("check: alive", "check: alife", "11: there is no check 'alife': did you mean 'alive'?"),
+        (
+            "promise: survives-bad-input",
+            "promise: survive-bad-input",
+            "11: there is no promise 'survive-bad-input': did you mean 'survives-bad-input'?",
+        ),
+        ("interval: 1s", "interval: 0s", "6: the bridge's interval is zero: write for example 1s"),
+        ("write_period: 2s", "write_period: 0s", "5: the job's write period is zero: write for example 2s"),
+        ("warm_up: 2s", "profile: smok", "4: profile cannot be 'smok': did you mean 'smoke'?"),
+        ("warm_up: 2s", "rigs: []", "4: no rig may run it: leave the key out to allow all"),
+        ("warm_up: 2s", "stop: {under: {fault: nothing}}", "4: there is no fault 'nothing'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_its_mend(old: str, new: str, said: str):
+    (problem,) = problems(changed(old, new))
+
+    assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("{check: rss-p95, promise: memory-steady, at_most: 51}", "looser than the documented limit of 50 MiB"),
+        ("{check: rss-p95, promise: memory-steady, at_most: -1}", "at_most -1 is negative: no bridge could keep it"),
+        ("{check: rss-p95, promise: cpu-steady}", "the promise 'cpu-steady' has no budget for 'rss-p95'"),
+        ("{check: rss-p95, promise: memory-steady, samples_at_least: 1}", "asks for at least 10 samples itself"),
+        ("{check: rss-p95, promise: memory-steady, during: [recovry]}", "no phase 'recovry': did you mean 'recovery'?"),
+        ("{check: alive, promise: survives-bad-input, during: [steady]}", "alive judges the run as a whole"),
+        (
+            "{check: cpu-percent, promise: cpu-steady, during: [recovery]}",
+            "window of 10 s, the judged phases last 0.5 s",
+        ),
+    ],
+)
+def test_an_impossible_budget_is_an_error(check: str, said: str):
+    (problem,) = problems(changed("{check: alive, promise: survives-bad-input}", check))
+
+    assert problem.startswith("11: ")
+    assert said in problem
+
+
+def test_every_write_cannot_be_wanted_where_writes_are_less_than_two_intervals_apart():
+    text = changed("write_period: 2s", "write_period: 1999ms").replace(
+        "check: alive, promise: survives-bad-input", "check: every-write-delivered, promise: latency"
+    )
+
+    (problem,) = problems(text)
+
+    assert problem.startswith("11: writes are 1.999 s apart: below two intervals (2 s) some are never read: make")
+
+
+def test_what_is_measured_from_a_fault_needs_one():
+    text = GOOD.replace("  - {name: outage, fault: collector-refused, for: 1.5m, recovery: 500ms}\n", "").replace(
+        "check: alive", "check: values-after-fault"
+    )
+
+    assert "the timeline has no fault" in problems(text)[0]
+
+
+def test_the_parameters_of_a_fault_are_checked():
+    text = changed("fault: collector-refused,", "fault: file-malformed, with: {content: ful, contnt: x},")
+
+    assert [problem.split(":")[0] for problem in problems(text)] == ["9", "9"]
+    assert any("file-malformed has no parameter 'contnt': did you mean 'content'?" in p for p in problems(text))
+
+
+def test_all_problems_are_found_in_one_reading_those_of_form_and_those_of_sense():
+    text = """\
+name: nonsense
+what: Everything is wrong with it.
+why: To see what is said about it.
+warm_upp: 2s
+settle: -3s
+timeline:
+  - {steady: 5s, nmae: x}
+  - {fault: collector-refusd, for: 2s}
+checks:
+  - {check: cpu-percent, promise: cpu-steady, at_most: 50}
+  - {promise: latency}
+  - {check: alive, promise: latncy}
+  - 7
+"""
+    assert [problem.split(":")[0] for problem in problems(text)] == ["4", "5", "7", "8", "10", "10", "11", "12", "13"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "1: the file is empty"),
+        ("- a\n- b\n", "1: a scenario is a mapping"),
+        ("name: a\nname: b\n", "2: the key 'name' stands here a second time (first in line 1): keep one"),
+        ("name: a\n  what: b\n", "2: YAML syntax"),
+        ("name: [a\nwhat: b\n", "2: YAML syntax"),
+        ("name: 'a\n", "2: YAML syntax"),
+        ("name: a\x00b\n", "1: the character #x00 is not allowed"),
+        ("name: a\n---\nname: b\n", "2: YAML syntax"),
+        ("a: &x {b: 1}\nc: *x\n", "1: an anchor and its alias are not allowed here: write it out"),
+        ("a: !!python/object:os.system {}\n", "1: unknown key 'a'"),
+        ("? [a, b]\n: 1\n", "1: a key must be a single word"),
+        ("name: 1e999\n", "1: the number 1e999 is too large"),
+        ("[" * 5000, "1: nested too deeply"),
+    ],
+)
+def test_what_is_no_yaml_mapping_is_named_with_its_line(text: str, said: str):
+    assert any(problem.startswith(said) for problem in problems(text)), problems(text)
+
+
+def test_aliases_cannot_blow_a_small_file_up():
+    levels = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))
+
+    assert problems(f"a0: &a0 [x]\n{levels}\n")
+
+
+def test_words_that_yaml_1_1_takes_for_other_things_stay_words():
+    (scenario,) = parse(GOOD.replace("warm_up: 2s", "tags: [yes, on, no]"), name="f.yaml")
+
+    assert scenario.tags == ("yes", "on", "no")
+
+
+def test_each_variant_is_a_scenario_with_its_changes_merged_deeply():
+    first, second = parse(
+        GOOD + "variants:\n  one: {}\n  two: {bridge: {log_level: DEBUG}, timeline: [{steady: 3s}]}\n", name="f.yaml"
+    )
+
+    assert (first.name, second.name) == ("by-hand/one", "by-hand/two")
+    assert (first.bridge.log_level, second.bridge.log_level) == ("INFO", "DEBUG")
+    assert second.bridge.interval == first.bridge.interval == 1.0
+    assert (len(first.timeline), len(second.timeline)) == (2, 1)
+
+
+def test_a_mistake_in_a_variant_has_the_variants_line_and_one_in_the_base_is_named_once():
+    text = changed("warm_up: 2s", "warm_upp: 2s") + "variants:\n  one: {}\n  two:\n    bridge: {intervall: 3s}\n"
+
+    assert problems(text) == [
+        "4: unknown key 'warm_upp': did you mean 'warm_up'?",
+        "15: unknown key 'intervall': did you mean 'interval'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variants", "said"),
+    [
+        ("variants: []", "12: variants is no mapping"),
+        ("variants: {one: 3}", "12: the variant 'one' is no mapping"),
+        ("variants: {one: {name: x}}", "12: a variant has no name key"),
+        ("variants: {One Two: {}}", "12: name: string should match pattern"),
+    ],
+)
+def test_variants_of_the_wrong_form_are_named(variants: str, said: str):
+    assert problems(GOOD + variants + "\n")[0].startswith(said)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
+    for path, said in ((tmp_path / "none.yaml", "there is no such file"), (tmp_path, "cannot be read: Is a directory")):
+        with pytest.raises(ScenarioFileError) as caught:
+            load(path)
+        assert str(caught.value) == f"{path}:1: {said}"
+
+
+def test_a_file_that_is_not_utf8_is_named_with_the_line(tmp_path: Path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"name: a\nwhat: caf\xe9\n")
+
+    with pytest.raises(ScenarioFileError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}:2: not UTF-8: byte 0xe9: save the file as UTF-8"
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"#" * (loading.SIZE_MAX_BYTES + 1))
+
+    with pytest.raises(ScenarioFileError, match="too large"):
+        load(path)

@@ -1,0 +1,145 @@
+"""What the reports say, and that the table fits 80 columns."""
+
+from __future__ import annotations
+
+import io
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from harness import promises
+from harness.checks import CHECKS, CheckResult, Verdict
+from harness.reports import REPORTS, console
+from harness.reports.figures import figure
+from harness.verdict import WORST_FIRST, Judgement
+
+
+def result(check: str = "alive", verdict: Verdict = Verdict.PASS, measured: float | None = 1.0) -> CheckResult:
+    return CheckResult(check, "latency", verdict, measured, CHECKS[check].unit, 30.0, 0.25, 9, 5, "It was so at 3.0 s.")
+
+
+PASSED = Judgement("steady", "embedded", Verdict.PASS, "All kept.", "r1", (result(),))
+FAILED = Judgement(
+    "collector-outage/refused",
+    "embedded",
+    Verdict.FAIL,
+    "collector-outage broke: 3 of 14 writes never reached the sink, the first of them write 4, at 6.5 s.",
+    "r2",
+    (result(), result("every-write-delivered", Verdict.FAIL, 31.0)),
+)
+ERROR = Judgement("missing-file", "embedded", Verdict.HARNESS_ERROR, "The port was taken.", "r3")
+NOT_RUN = Judgement("cut", "embedded", Verdict.NOT_RUN, "The rig embedded has no scissors.")
+UNSURE = Judgement("torn-writes", "embedded", Verdict.INCONCLUSIVE, "Too few.", "r4", (result(measured=None),))
+ALL = [PASSED, NOT_RUN, UNSURE, ERROR, FAILED]
+
+
+def test_the_table_fits_80_columns_with_every_check_unit_and_verdict():
+    units = {budget.unit for promise in promises.load().promises.values() for budget in promise.budgets.values()}
+    checks = tuple(
+        CheckResult(check, "p", verdict, 123456.789, unit, 123456.789, 123456.789, 1, 1, "x" * 200)
+        for check in CHECKS
+        for verdict in Verdict
+        for unit in units
+    )
+    name = "a" * 60 + "/" + "b" * 60
+
+    text = console.render([Judgement(name, "embedded", verdict, "word " * 60, "r", checks) for verdict in Verdict])
+
+    assert max(map(len, text.splitlines())) <= 80
+    for check in CHECKS:
+        assert f"  {check} " in text
+
+
+def test_verdicts_are_words_whole_and_without_colour():
+    text = console.render(ALL)
+
+    for verdict in Verdict:
+        assert str(verdict) in text
+    assert "\x1b" not in text
+
+
+def test_failing_scenarios_stand_first_with_their_reason_and_their_failing_check_first():
+    text = console.render(ALL)
+
+    lines = text.splitlines()
+    assert lines[1].split() == ["collector-outage/refused", "FAIL"]
+    reason = " ".join(line.strip() for line in lines[2:4])
+    assert reason == FAILED.reason
+    assert lines[4].split() == ["every-write-delivered", "FAIL", "31", "lost", "30", "-1", "0.250!"]
+    heads = [line.split()[0] for line in lines if line and not line.startswith(" ")]
+    assert heads[1:6] == ["collector-outage/refused", "missing-file", "torn-writes", "cut", "steady"]
+
+
+def test_the_figures_of_a_run_that_could_not_be_carried_out_are_not_drawn():
+    drawn = Judgement("x", "embedded", Verdict.HARNESS_ERROR, "No sink.", "r", (result(),))
+
+    assert "alive" not in console.render([drawn])
+
+
+def test_a_missed_target_is_marked_and_the_mark_explained():
+    text = console.render([PASSED])
+
+    assert "0.250!" in text
+    assert "! our own target was missed" in text
+
+
+def test_the_count_of_verdicts_stands_at_the_end():
+    assert "1 FAIL, 1 HARNESS ERROR, 1 INCONCLUSIVE, 1 NOT RUN, 1 PASS" in console.render(ALL)
+    assert "nothing run" in console.render([])
+
+
+def test_colour_is_there_on_a_terminal():
+    screen = io.StringIO()
+    Console(file=screen, force_terminal=True, color_system="standard", width=80).print(console.draw(ALL))
+
+    assert "\x1b[" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(None, "-"), (0.0, "0"), (5.0, "5"), (0.31234, "0.312"), (3.14159, "3.14"), (26.24, "26.2"), (30.001, "30"),
+     (123.4, "123"), (0.00004, "<0.001"), (-1.0, "-1"), (-0.5, "-0.500")],
+)  # fmt: skip
+def test_figures_have_three_digits_and_no_exponents(value: float | None, written: str):
+    assert figure(value) == written
+
+
+def test_markdown_has_a_row_for_each_check_and_a_reason_for_each_that_did_not_pass():
+    text = REPORTS["markdown"](ALL)
+
+    assert "| collector-outage/refused | every-write-delivered | FAIL | 31 | 30 | -1 | lost writes | 0.250! |" in text
+    assert f"- **FAIL** `collector-outage/refused`: {FAILED.reason}" in text
+    assert "- **PASS**" not in text
+
+
+def test_junit_counts_failures_errors_and_skipped():
+    root = ET.fromstring(REPORTS["junit"](ALL))  # noqa: S314 - our own text
+
+    counts = {suite.get("name"): (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped"))
+              for suite in root}  # fmt: skip
+    assert counts == {
+        "steady": ("1", "0", "0", "0"),
+        "cut": ("1", "0", "0", "1"),
+        "torn-writes": ("2", "0", "1", "0"),
+        "missing-file": ("1", "0", "1", "0"),
+        "collector-outage/refused": ("2", "1", "0", "0"),
+    }
+
+
+def test_junit_is_xml_whatever_a_reason_holds():
+    odd = Judgement("x", "embedded", Verdict.FAIL, "\x00 <&> \ud800", "r")
+
+    assert ET.fromstring(REPORTS["junit"]([odd])).find(".//failure") is not None  # noqa: S314 - our own text
+
+
+def test_the_trend_has_every_measured_figure():
+    figures = json.loads(REPORTS["trend"](ALL))
+
+    assert {"name": "collector-outage/refused every-write-delivered", "unit": "lost writes", "value": 31.0} in figures
+    assert len(figures) == 3
+
+
+def test_every_verdict_has_its_place_in_the_order():
+    assert set(WORST_FIRST) == set(Verdict)

@@ -1,0 +1,57 @@
+"""The scenarios that come with the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.batch import Plan
+from harness.catalogue import entries, files
+from harness.plausibility import phase_seconds
+from harness.promises import load as load_promises
+from harness.reports import index
+from harness.scenario import Scenario
+
+FOLDER = Path(__file__).parents[2] / "scenarios"
+ENTRIES = entries(files(FOLDER))
+SCENARIOS = [entry.scenario for entry in ENTRIES]
+_SIDE_BY_SIDE = 2
+_START_AND_END_SECONDS = 5
+_STOP_UNDER_FAULT_SECONDS = 11
+
+
+def test_the_index_is_the_one_that_the_files_make():
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == index.render(SCENARIOS), (
+        "make it anew: python -m harness list --markdown > scenarios/README.md"
+    )
+
+
+def test_each_file_is_called_as_its_scenario_and_no_name_is_there_twice():
+    assert {entry.path.stem for entry in ENTRIES} == {entry.scenario.name.partition("/")[0] for entry in ENTRIES}
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+
+
+def test_every_promise_is_held_by_a_scenario_of_the_smoke_profile():
+    held = {spec.promise for scenario in SCENARIOS if scenario.profile == "smoke" for spec in scenario.checks}
+
+    assert held == set(load_promises().promises)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_scenario_is_read_again_from_its_record_as_it_was(scenario: Scenario):
+    assert Scenario.from_record(scenario.model_dump(mode="json", by_alias=True)) == scenario
+    assert Scenario.from_record(scenario.model_dump(mode="json")) == scenario
+
+
+def test_the_smoke_profile_is_planned_to_take_less_than_three_minutes_on_two_processors():
+    together = alone = 0.0
+    for scenario in SCENARIOS:
+        seconds = sum(phase_seconds(scenario)) + _START_AND_END_SECONDS
+        seconds += _STOP_UNDER_FAULT_SECONDS if scenario.stop.under else 0
+        if Plan(scenario, "embedded", Path(), 0).alone:
+            alone += seconds
+        else:
+            together += seconds
+
+    assert together / _SIDE_BY_SIDE + alone < 180
