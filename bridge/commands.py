@@ -1,24 +1,101 @@
-"""The commands beside run. Imported only when asked for, so that the sidecar does not pay for argparse."""
+"""The commands beside run: once and check. Imported only when asked for: the sidecar does not pay for argparse."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from bridge import wiring
+from bridge.errors import MetricsFileError, SnapshotError
+from bridge.mapping import DEFAULT
+from bridge.settings import Settings
+from bridge.snapshot import Snapshot
+
+NOT_WORTH_A_COMPLAINT = ("missing",)
+"""A field that the job does not write at all is its own business; anything else left out makes check end with 1."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The command line. argparse ends the process with 2 where the arguments are wrong."""
     top = argparse.ArgumentParser(
         prog="ml-metrics-bridge",
-        description="Carries an ML training job's metrics file to an OpenTelemetry Collector. Settings come from the "
-        "environment; docs/settings.md lists them.",
+        description="Carries an ML training job's metrics file to an OpenTelemetry Collector. "
+        "Settings come from the environment; docs/settings.md lists them.",
     )
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("run", help="run until SIGTERM or SIGINT (the default)")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("run", help="run until SIGTERM or SIGINT (also without any argument)")
+    commands.add_parser("once", help="read once, deliver once; exit code 1 where that failed")
+    check = commands.add_parser("check", help="read settings and file, print what would be exported, send nothing")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     return top
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:  # noqa: ARG001 - for the commands to come
-    """Run the command that the arguments name. argparse ends the process with 2 where they are wrong."""
-    parser().parse_args(arguments)
-    return 0
+def once(settings: Settings) -> int:
+    """Read once and deliver once; 0 only when it was delivered."""
+    snapshot = _read(settings)
+    if snapshot is None:
+        return 1
+    instruments = wiring.make_instruments(settings)
+    instruments.record(snapshot)
+    encoded = instruments.collect(time.time_ns())
+    if encoded is None:
+        sys.stderr.write("there is nothing to send\n")
+        return 1
+    sender = wiring.make_sender(settings)
+    sender.start()
+    sender.put(encoded)
+    stats = sender.stop(settings.shutdown_budget_seconds)
+    wiring.say_goodbye(settings, stats)
+    return 0 if stats.delivered else 1
+
+
+def check(settings: Settings, *, as_json: bool) -> int:
+    """Print what the file would become; 0 when it is a snapshot and every field in it is good."""
+    snapshot = _read(settings)
+    if snapshot is None:
+        return 1
+    told = _told(settings, snapshot)
+    sys.stdout.write(json.dumps(told, indent=2) + "\n" if as_json else _table(told))
+    return int(any(field.reason not in NOT_WORTH_A_COMPLAINT for field in snapshot.left_out))
+
+
+def _read(settings: Settings) -> Snapshot | None:
+    try:
+        news = wiring.make_intake(settings).take()
+    except (MetricsFileError, SnapshotError) as error:
+        sys.stderr.write(f"no snapshot: {error}\n")
+        return None
+    return None if news is None else news.snapshot
+
+
+def _told(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "file": str(settings.metrics_file_path),
+        "endpoint": str(settings.endpoint),
+        "resource": settings.resource(host_name=os.uname().nodename),
+        "attributes": dict(snapshot.attributes),
+        "metrics": [
+            {"name": rule.name, "kind": rule.kind, "unit": rule.unit, "value": snapshot.values[rule.name]}
+            for rule in DEFAULT.metrics
+            if rule.name in snapshot.values
+        ],
+        "left_out": [{"field": field.field, "reason": field.reason} for field in snapshot.left_out],
+    }
+
+
+def _table(told: dict[str, Any]) -> str:
+    lines = [f"{told['file']} would be sent to {told['endpoint']} as"]
+    lines += [f"  {name} = {value}" for name, value in (told["resource"] | told["attributes"]).items()]
+    wide = max((len(metric["name"]) for metric in told["metrics"]), default=0)
+    lines += [
+        f"  {metric['name']:{wide}}  {metric['kind']:9}  {metric['value']:g} {metric['unit']}".rstrip()
+        for metric in told["metrics"]
+    ]
+    if told["left_out"]:
+        lines.append("left out:")
+        lines += [f"  {field['field']}: {field['reason']}" for field in told["left_out"]]
+    return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.errors import MetricsFileError, SnapshotError
+from bridge.exit_rule import ExitRule
 from bridge.freshness import Freshness
 from bridge.instruments import Instruments
 from bridge.intake import Intake
@@ -52,6 +53,7 @@ class Loop:
         freshness: Freshness,
         instruments: Instruments,
         hand_over: Callable[[bytes], None],
+        exit_rule: ExitRule,
         clock: Clock,
         repeats: Repeats,
     ) -> None:
@@ -60,6 +62,7 @@ class Loop:
         self._freshness = freshness
         self._instruments = instruments
         self._hand_over = hand_over
+        self._exit_rule = exit_rule
         self._clock = clock
         self._repeats = repeats
         self._gauges_live = True
@@ -73,6 +76,8 @@ class Loop:
         due = self._clock.monotonic()
         while not stop.wait(due - self._clock.monotonic()):
             self.guarded(self.tick)
+            if self._is_over():
+                break
             due = next_due(due, self._clock.monotonic(), self._interval_seconds)
         self.guarded(self.last_tick)
 
@@ -87,6 +92,12 @@ class Loop:
         self._read()
         self._gauges_live = self._gauges_live or self._freshness.live(self._clock.monotonic())
         self._send()
+
+    def _is_over(self) -> bool:
+        why = self._exit_rule.why_end(self._clock.monotonic())
+        if why is not None:
+            _log.info("ending by itself: %s", why)
+        return why is not None
 
     def guarded(self, turn: Callable[[], None]) -> None:
         """Do it; an error that nobody foresaw is counted and told, and costs this turn alone."""
@@ -111,6 +122,7 @@ class Loop:
             return
         self.reads["new"] += 1
         self._freshness.news(now, news.age_seconds)
+        self._exit_rule.news(now)
         self._tell_left_out(news.snapshot.left_out)
         self._instruments.record(news.snapshot, appeared=news.appeared)
 

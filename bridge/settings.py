@@ -52,6 +52,9 @@ class Settings:
     queue_count_max: int
     queue_size_max_bytes: int
     shutdown_budget_seconds: float
+    exit_after_idle_seconds: float | None
+    exit_marker_path: Path | None
+    sdk_disabled: bool
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str]) -> Settings:
@@ -254,5 +257,22 @@ KNOBS: Mapping[str, Knob] = {
     ),
     "shutdown_budget_seconds": Knob(
         ("BRIDGE_SHUTDOWN_BUDGET",), "seconds", "10", "a number of seconds from 0 to 3600", _number(0, 3600)
+    ),
+    "exit_after_idle_seconds": Knob(
+        ("BRIDGE_EXIT_AFTER_IDLE",),
+        "seconds",
+        "",
+        "a number of seconds from 1 to 31536000; empty: never",
+        lambda text: _number(1, 31_536_000)(text) if text else None,
+    ),
+    "exit_marker_path": Knob(
+        ("BRIDGE_EXIT_MARKER",),
+        "",
+        "",
+        "the path of a file; empty: none",
+        lambda text: _path(text) if text else None,
+    ),
+    "sdk_disabled": Knob(
+        ("OTEL_SDK_DISABLED",), "", "false", "true or false", lambda text: _one_of("true", "false")(text) == "true"
     ),
 }

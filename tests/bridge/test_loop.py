@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from bridge.exit_rule import ExitRule
 from bridge.freshness import Freshness
 from bridge.instruments import Instruments
 from bridge.intake import Intake
@@ -26,7 +27,14 @@ START = 50.0
 class World:
     """A loop on a fake clock beside a real file; it is also what the loop waits on."""
 
-    def __init__(self, path: Path, *, interval_seconds: float = 10.0, ends_after_seconds: float = 1e9) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        interval_seconds: float = 10.0,
+        ends_after_seconds: float = 1e4,
+        exit_rule: ExitRule | None = None,
+    ) -> None:
         self.path = path
         self.now = START
         self.ends_at = START + ends_after_seconds
@@ -41,6 +49,7 @@ class World:
             freshness=Freshness(interval_seconds=interval_seconds, stale_after_seconds=1e6, repeats=repeats),
             instruments=Instruments({"service.name": "job"}, self.time_ns()),
             hand_over=self.take,
+            exit_rule=exit_rule or ExitRule(),
             clock=Clock(lambda: self.now, self.time_ns),
             repeats=repeats,
         )
@@ -208,3 +217,32 @@ def test_nothing_is_sent_before_the_first_reading(path: Path):
     world.loop.run(world)
     assert world.sent == []
     assert world.loop.reads == {"missing": 4}
+
+
+def test_a_file_that_was_idle_for_the_time_of_the_exit_rule_ends_the_loop_after_a_last_tick(path: Path):
+    world = World(path, exit_rule=ExitRule(idle_seconds_max=30.0))
+
+    def the_job_comes_late_and_ends() -> None:
+        if world.now == START + 100:
+            world.write()
+
+    world.before_tick = the_job_comes_late_and_ends
+    world.loop.run(world)
+    assert world.ticked_at == [100, 110, 120, 130, 130]
+
+
+def test_the_marker_of_the_exit_rule_ends_the_loop_after_a_last_tick(path: Path):
+    world = World(path, exit_rule=ExitRule(marker=path.with_name("done")))
+
+    def the_job_ends() -> None:
+        world.write(training_loss=world.now)
+        if world.now == START + 20:
+            path.with_name("done").touch()
+
+    world.before_tick = the_job_ends
+    world.loop.run(world)
+    assert world.ticked_at == [0, 10, 20, 20]
+
+
+def test_a_marker_that_cannot_be_looked_for_ends_nothing(path: Path):
+    assert ExitRule(marker=path / "\0").why_end(0.0) is None

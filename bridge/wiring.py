@@ -1,0 +1,109 @@
+"""Settings into objects, and objects into a run: every room is put beside its neighbours here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+
+from bridge import __version__, snapshot
+from bridge.delivery import Bounds, Delivery, Stats
+from bridge.exit_rule import ExitRule
+from bridge.freshness import Freshness
+from bridge.instruments import Instruments
+from bridge.intake import Intake
+from bridge.logs import Repeats
+from bridge.loop import Clock, Loop
+from bridge.metrics_file import MetricsFile
+from bridge.sender import Sender
+from bridge.settings import Settings
+from bridge.stop import Stop
+from bridge.transports.http2 import Http2Transport
+
+_log = logging.getLogger("bridge")
+
+
+def run(settings: Settings, stop: Stop) -> None:
+    """Run until the end is asked for: the loop in this thread, the sender in its own."""
+    say_hello(settings)
+    sender = make_sender(settings)
+    loop = make_loop(settings, sender)
+    sender.start()
+    loop.run(stop)
+    say_goodbye(settings, sender.stop(settings.shutdown_budget_seconds))
+
+
+def make_loop(settings: Settings, sender: Sender) -> Loop:
+    """All that reads."""
+    repeats = Repeats(time.monotonic)
+    return Loop(
+        interval_seconds=settings.collection_interval_seconds,
+        intake=make_intake(settings),
+        freshness=Freshness(
+            interval_seconds=settings.collection_interval_seconds,
+            stale_after_seconds=settings.stale_after_seconds,
+            repeats=repeats,
+        ),
+        instruments=make_instruments(settings),
+        hand_over=sender.put,
+        exit_rule=ExitRule(idle_seconds_max=settings.exit_after_idle_seconds, marker=settings.exit_marker_path),
+        clock=Clock(time.monotonic, time.time_ns),
+        repeats=repeats,
+    )
+
+
+def make_intake(settings: Settings) -> Intake:
+    """The way from the file to snapshots."""
+    file = MetricsFile(
+        settings.metrics_file_path, settings.file_size_max_bytes, monotonic=time.monotonic, time_ns=time.time_ns
+    )
+    return Intake(file, snapshot.parse, time.sleep)
+
+
+def make_instruments(settings: Settings) -> Instruments:
+    """The way from snapshots to requests."""
+    return Instruments(settings.resource(host_name=os.uname().nodename), time.time_ns())
+
+
+def make_sender(settings: Settings) -> Sender:
+    """The way from requests to the collector."""
+    bounds = Bounds(
+        count=settings.queue_count_max,
+        bytes=settings.queue_size_max_bytes,
+        call_seconds=settings.call_timeout_seconds,
+    )
+    transport = Http2Transport(
+        settings.endpoint, f"ml-metrics-bridge/{__version__}", headers=settings.headers, gzip=settings.gzip
+    )
+    delivery = Delivery(bounds, random.Random())  # noqa: S311 - jitter is no secret
+    return Sender(delivery, transport, time.monotonic, logging.getLogger("bridge.sender"))
+
+
+def say_hello(settings: Settings) -> None:
+    """Say in the first line what is read and where it goes."""
+    _log.info(
+        "version %s reads %s every %g s and sends to %s",
+        __version__,
+        settings.metrics_file_path,
+        settings.collection_interval_seconds,
+        settings.endpoint,
+    )
+    if not settings.endpoint.by_scheme:
+        _log.info("the endpoint names no scheme: taken as plain text, as http:// would say")
+    if settings.sdk_disabled:
+        _log.warning("OTEL_SDK_DISABLED is true: no metric will be sent")
+
+
+def say_goodbye(settings: Settings, stats: Stats) -> None:
+    """Say in the last line what was delivered and what was lost."""
+    lost = ", ".join(f"{count} {reason}" for reason, count in stats.dropped.items() if count)
+    _log.log(
+        logging.WARNING if lost else logging.INFO,
+        "stopped: %d of %d requests delivered to %s, %d lost%s",
+        stats.delivered,
+        stats.put,
+        settings.endpoint,
+        stats.lost,
+        f" ({lost})" if lost else "",
+    )

@@ -1,0 +1,303 @@
+"""The whole bridge as a process, beside a real gRPC server: how it starts, what it delivers, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
+    MetricsServiceServicer,
+    add_MetricsServiceServicer_to_server,
+)
+
+ROOT = Path(__file__).parents[2]
+FIXTURE = ROOT / "tests" / "fixtures" / "metrics_file" / "complete.json"
+
+
+def wait_until(condition: Callable[[], object], *, within: float, what: str) -> None:
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, f"not within {within} s: {what}"
+        time.sleep(0.01)
+
+
+class Collector(MetricsServiceServicer):
+    """Takes everything and keeps the losses, None for an end."""
+
+    def __init__(self) -> None:
+        self.losses: list[float | None] = []
+        self._server = grpc.server(futures.ThreadPoolExecutor(2))
+        add_MetricsServiceServicer_to_server(self, self._server)
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    def Export(self, request: ExportMetricsServiceRequest, _: object) -> ExportMetricsServiceResponse:  # noqa: N802 - gRPC's name
+        for resource in request.resource_metrics:
+            for metric in resource.scope_metrics[0].metrics:
+                if metric.name == "ml.training.loss":
+                    self.losses += [None if point.flags else point.as_double for point in metric.gauge.data_points]
+        return ExportMetricsServiceResponse()
+
+    def stop(self) -> None:
+        self._server.stop(None).wait(5)
+
+
+class Bridge:
+    """One process, its log in a file."""
+
+    def __init__(self, folder: Path, port: int, arguments: tuple[str, ...] = (), **environ: str) -> None:
+        self.file = folder / "current.json"
+        self._log = folder / "bridge.log"
+        environ = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "METRICS_FILE_PATH": str(self.file),
+            "COLLECTION_INTERVAL": "0.1",
+        } | environ
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bridge", *arguments],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"]} | environ,
+                stdout=log,
+                stderr=log,
+            )
+
+    def write(self, loss: float) -> None:
+        document = json.loads(FIXTURE.read_text())
+        document["training_metrics"]["training_loss"] = loss
+        self.file.with_suffix(".tmp").write_text(json.dumps(document))
+        self.file.with_suffix(".tmp").replace(self.file)
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def catches(self, number: signal.Signals) -> bool:
+        caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+    def ends(self, within: float) -> tuple[int, float]:
+        begin = time.monotonic()
+        return self.process.wait(within), time.monotonic() - begin
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port that nobody listens on and that nobody else can take meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Bridge]]:
+    started: list[Bridge] = []
+
+    def begin(port: int, *arguments: str, **environ: str) -> Bridge:
+        started.append(Bridge(tmp_path, port, arguments, **environ))
+        return started[-1]
+
+    yield begin
+    for bridge in started:
+        if bridge.process.poll() is None:
+            bridge.process.kill()
+            bridge.process.wait(10)
+
+
+def test_what_the_job_writes_arrives_and_its_last_write_arrives_when_the_bridge_is_stopped(
+    start: Callable[..., Bridge], collector: Collector
+):
+    bridge = start(collector.port, COLLECTION_INTERVAL="30")
+    wait_until(lambda: "reads" in bridge.log(), within=20, what="the bridge is up")
+    bridge.write(0.5)
+    bridge.process.terminate()
+    code, seconds = bridge.ends(20)
+    assert code == 0
+    assert seconds < 2
+    assert collector.losses == [0.5]
+    last = bridge.log().splitlines()[-1]
+    assert re.search(r"INFO bridge: stopped: (\d+) of \1 requests delivered to http://127\.0\.0\.1:\d+, 0 lost$", last)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_running_bridge_ends_at_once_with_0(
+    start: Callable[..., Bridge], collector: Collector, number: signal.Signals
+):
+    bridge = start(collector.port, "run")
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a first delivery")
+    bridge.process.send_signal(number)
+    code, seconds = bridge.ends(20)
+    assert code == 0
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("after_seconds", [0.0, 0.05, 0.1, 0.15, 0.2, 0.3])
+def test_a_bridge_that_is_stopped_while_it_starts_reads_delivers_and_ends_with_0(
+    start: Callable[..., Bridge], collector: Collector, after_seconds: float
+):
+    bridge = start(collector.port)
+    bridge.write(0.5)
+    wait_until(lambda: bridge.catches(signal.SIGTERM), within=20, what="the handler is there")
+    end = time.monotonic() + after_seconds
+    wait_until(lambda: time.monotonic() >= end, within=5, what="the moment has come")
+    bridge.process.terminate()
+    assert bridge.ends(20)[0] == 0
+    assert set(collector.losses) == {0.5}
+    assert "stopped: " in bridge.log().splitlines()[-1]
+
+
+def test_a_refused_collector_costs_the_budget_and_what_is_lost_is_the_last_line(
+    start: Callable[..., Bridge], refused_port: int
+):
+    bridge = start(refused_port, BRIDGE_SHUTDOWN_BUDGET="0.6")
+    bridge.write(0.5)
+    wait_until(lambda: "WARNING" in bridge.log() or "ERROR" in bridge.log(), within=20, what="it says so")
+    bridge.process.terminate()
+    code, seconds = bridge.ends(20)
+    assert code == 0
+    assert seconds < 2
+    assert re.search(
+        r"WARNING bridge: stopped: 0 of (\d+) requests delivered to \S+, \1 lost \(\1 shutdown\)$",
+        bridge.log().splitlines()[-1],
+    )
+
+
+def test_a_second_signal_ends_it_in_the_middle_of_its_budget(start: Callable[..., Bridge], refused_port: int):
+    bridge = start(refused_port, BRIDGE_SHUTDOWN_BUDGET="60")
+    bridge.write(0.5)
+    wait_until(lambda: "bridge.sender" in bridge.log(), within=20, what="a call failed")
+    bridge.process.terminate()
+    begin = time.monotonic()
+    # The first signal is taken when the next tick, of 0.1 s, did not come.
+    wait_until(lambda: time.monotonic() - begin > 0.5, within=5, what="the drain has begun")
+    assert bridge.process.poll() is None
+    bridge.process.terminate()
+    code, seconds = bridge.ends(20)
+    assert code == 128 + signal.SIGTERM
+    assert seconds < 1
+
+
+def test_no_damage_to_the_file_ends_it(start: Callable[..., Bridge], collector: Collector):
+    bridge = start(collector.port)
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a first delivery")
+    bridge.file.write_bytes(b'{"training_metrics": {')
+    wait_until(lambda: None in collector.losses, within=10, what="the gauges end")
+    bridge.file.unlink()
+    bridge.file.mkdir()
+    bridge.file.rmdir()
+    os.mkfifo(bridge.file)
+    bridge.file.unlink()
+    bridge.write(0.25)
+    wait_until(lambda: collector.losses[-1] == 0.25, within=10, what="the next good reading")
+    assert bridge.process.poll() is None
+    assert bridge.log().count(" ERROR ") == 1
+
+
+def test_wrong_settings_end_it_with_2_and_name_every_problem(start: Callable[..., Bridge]):
+    bridge = start(1, COLLECTION_INTERVAL="soon", LOG_LEVEL="loud")
+    assert bridge.ends(20)[0] == 2
+    assert "COLLECTION_INTERVAL='soon'" in bridge.log()
+    assert "LOG_LEVEL='loud'" in bridge.log()
+    assert "Traceback" not in bridge.log()
+
+
+def test_an_unknown_command_ends_it_with_2(start: Callable[..., Bridge]):
+    bridge = start(1, "fly")
+    assert bridge.ends(20)[0] == 2
+    assert "fly" in bridge.log()
+
+
+def imported_by(script: str) -> set[str]:
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys, bridge.__main__ as main; {script}; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    return set(ended.stdout.split())
+
+
+def test_the_signals_are_taken_before_the_slow_imports():
+    assert not imported_by("pass") & {"opentelemetry", "logging", "json", "h2", "dataclasses"}
+
+
+def test_the_running_bridge_has_nothing_in_memory_that_it_cannot_afford():
+    loaded = imported_by(
+        "from bridge import wiring; from bridge.settings import Settings; told = Settings.from_mapping({}); "
+        "wiring.make_loop(told, wiring.make_sender(told))"
+    )
+    assert "opentelemetry.sdk.metrics" in loaded
+    assert "h2.connection" in loaded
+    assert not loaded & {"ssl", "asyncio", "argparse", "grpc", "http.server", "tomllib", "importlib.metadata"}
+
+
+def test_once_delivers_once(start: Callable[..., Bridge], collector: Collector, tmp_path: Path):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    bridge = start(collector.port, "once")
+    assert bridge.ends(20)[0] == 0
+    assert collector.losses == [0.342]
+
+
+def test_once_ends_with_1_when_it_could_not_deliver(start: Callable[..., Bridge], refused_port: int, tmp_path: Path):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    bridge = start(refused_port, "once", BRIDGE_SHUTDOWN_BUDGET="0.3")
+    assert bridge.ends(20)[0] == 1
+    assert "1 lost" in bridge.log()
+
+
+@pytest.mark.parametrize("command", ["once", "check"])
+def test_without_a_file_once_and_check_end_with_1(start: Callable[..., Bridge], collector: Collector, command: str):
+    bridge = start(collector.port, command)
+    assert bridge.ends(20)[0] == 1
+    assert "no snapshot: " in bridge.log()
+    assert collector.losses == []
+
+
+def test_check_prints_what_would_be_exported_and_sends_nothing(
+    start: Callable[..., Bridge], collector: Collector, tmp_path: Path
+):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    bridge = start(collector.port, "check")
+    assert bridge.ends(20)[0] == 0
+    assert re.search(r"ml\.training\.processing_time +histogram +245 ms\n", bridge.log())
+    assert "job.id = training-job-123" in bridge.log()
+    assert collector.losses == []
+
+
+def test_check_names_what_is_left_out_and_ends_with_1(start: Callable[..., Bridge], tmp_path: Path):
+    document = json.loads(FIXTURE.read_text())
+    document["training_metrics"]["accuracy"] = "high"
+    del document["training_metrics"]["gpu_utilization"]
+    (tmp_path / "current.json").write_text(json.dumps(document))
+    bridge = start(1, "check", "--json")
+    assert bridge.ends(20)[0] == 1
+    told = json.loads(bridge.log())
+    assert told["left_out"] == [
+        {"field": "training_metrics.accuracy", "reason": "text"},
+        {"field": "training_metrics.gpu_utilization", "reason": "missing"},
+    ]
+    assert {"name": "ml.training.loss", "kind": "gauge", "unit": "", "value": 0.342} in told["metrics"]
