@@ -136,7 +136,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
     skipped = {entry.scenario.name: reason for entry in chosen if (reason := starter.why_not(entry.scenario, rig))}
     plans = _plans([entry for entry in chosen if entry.scenario.name not in skipped], rig, seed, repeat, out)
-    console = Console(highlight=False, emoji=False, markup=False, soft_wrap=False)
+    console = _console()
     interrupt = threading.Event()
 
     carry_out = functools.partial(starter.carry_out, bridge_command=command, keep=keep)
@@ -159,7 +159,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
 def judge(run_dir: Path) -> int:
     """Judge a saved record again (or all in a folder), from the folder alone."""
     judgements = _judged([run_dir])
-    _show(Console(highlight=False, emoji=False, markup=False), judgements)
+    _show(_console(), judgements)
     return batch.exit_code(judgements)
 
 
@@ -182,11 +182,21 @@ def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
 
 
 @cli.command()
-def mutants() -> int:
+@click.argument("names", nargs=-1, metavar="[MUTANT]...")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default two for each processor.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+              help="Where the records go.")  # fmt: skip
+def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
     """Prove the harness: every mutant must be caught, and the real bridge must pass."""
     # Only here, and by name: mutants import the bridge, which no other verb may need.
     proof = importlib.import_module("harness.mutants.proof")
-    return int(proof.run_proof())
+    interrupt = threading.Event()
+    with _signals_set(interrupt):
+        return int(proof.run_proof(names, jobs=jobs, out=out, interrupt=interrupt, console=_console()))
+
+
+def _console() -> Console:
+    return Console(highlight=False, emoji=False, markup=False)
 
 
 def _command(bridge: str | None) -> list[str]:

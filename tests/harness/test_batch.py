@@ -77,7 +77,7 @@ def test_a_scenario_with_a_budget_that_neighbours_spoil_runs_alone():
 
 @pytest.mark.parametrize("problem", [RecordError("the disk is full"), KeyError("x")])
 def test_what_goes_wrong_in_one_run_costs_no_other(problem: Exception):
-    def run_one(plan: Plan, *_: object) -> None:
+    def run_one(*_: object) -> None:
         raise problem
 
     watcher = Silent()

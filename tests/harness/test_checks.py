@@ -8,6 +8,7 @@ import pytest
 
 from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
+from harness.checks.arrivals import LOSS, updates
 from harness.record import Ledger, Phase, RunRecord, WireSample, Write
 from tests.harness.histories import (
     WRITES,
@@ -363,7 +364,8 @@ def test_exit_clean_fails_on_another_exit_code():
 
 
 def test_exit_clean_fails_when_the_bridge_had_to_be_killed():
-    killed = (*good().events[:-1], process(38.0, "killed"), process(38.1, "exited", exit_code=-9))
+    kill = process(38.0, "signalled", signal="SIGKILL")
+    killed = (*good().events[:-1], kill, process(38.0, "killed"), process(38.1, "exited", exit_code=-9))
 
     result = fails("exit-clean", good(events=killed))
 
@@ -381,3 +383,77 @@ def test_exit_clean_fails_when_the_bridge_ended_unasked():
     events = (process(1.0, "ready"), process(7.5, "exited", exit_code=0))
 
     assert "before it was asked" in fails("exit-clean", good(events=events)).reason
+
+
+# --- what the checks stand on
+
+
+def test_writes_that_are_alike_in_everything_are_named_by_order():
+    alike = write(1, 0.5).values
+    writes = (write(1, 0.5), write(2, 2.5), replace(write(3, 4.5), values=alike), write(4, 6.5))
+    record = good(ledger=Ledger(writes, 2.0, (), 17.0), exports=exports(lambda t: newest(t, writes)))
+
+    assert judged("register-model", record).verdict is Verdict.PASS
+    assert judged("every-write-delivered", record).verdict is Verdict.PASS
+
+
+def test_neighbours_that_are_alike_in_everything_are_shown_by_one_delivery():
+    writes = (write(1, 0.5), write(2, 2.5), replace(write(3, 4.5), values=write(2, 2.5).values), write(4, 6.5))
+    record = good(ledger=Ledger(writes, 2.0, (), 17.0), exports=exports(lambda t: newest(t, writes)))
+
+    assert judged("every-write-delivered", record).verdict is Verdict.PASS
+
+
+def test_a_call_with_many_ticks_is_taken_apart_by_series_even_where_their_times_are_one():
+    call = export(5.0, [write(1, 0.5), write(2, 2.5), write(3, 4.5)], ticks=[7, 7, 7])
+
+    assert [update.gauges[LOSS] for update in updates(good(exports=(call,)))] == [1, 1 / 2, 1 / 3]
+
+
+def test_a_call_with_many_ticks_is_taken_apart_by_time_even_where_no_series_comes_twice():
+    first, second = write(1, 0.5), write(2, 2.5)
+    only_loss = replace(first, values={"training_loss": 1.0})
+    call = export(5.0, [only_loss, second])
+    turned = replace(call, points=(call.points[0], *reversed(call.points[1:])))
+
+    assert [len(update.gauges) for update in updates(good(exports=(turned,)))] == [1, 5]
+
+
+def test_arrival_latency_is_that_of_the_slowest_of_few():
+    late = tuple(one for one in exports() if one.t != 5.02)
+
+    assert judged("arrival-latency", good(exports=late)).measured == pytest.approx(6.02 - 4.5)
+
+
+def test_cpu_percent_does_not_judge_a_window_in_which_the_process_was_replaced():
+    used = tuple(replace(s, cpu_seconds=s.cpu_seconds + (5.0 if s.t < 10 else 0.0)) for s in samples())
+
+    assert judged("cpu-percent", good(resources=used)).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("check", ["values-after-fault", "first-arrival-after-recovery"])
+def test_silence_of_less_than_two_intervals_proves_nothing(check: str):
+    record = outage()
+    cut = replace(
+        record,
+        exports=record.exports[:3],
+        events=tuple(e for e in record.events if e.t <= 12),
+        phases=record.phases[:2],
+        meta=replace(record.meta, ended=13.5),
+    )
+
+    assert judged(check, cut).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_signal_of_a_fault_is_not_the_stop():
+    stopped = (good().events[0], good().events[1], process(6.0, "signalled", signal="SIGSTOP"), *good().events[2:])
+
+    assert judged("exit-clean", good(events=stopped)).measured == pytest.approx(0.2)
+    assert "until its stop at 18.0 s" in judged("alive", good(events=stopped)).reason
+
+
+def test_a_fault_that_is_healed_after_the_stop_is_no_recovery():
+    record = outage()
+    late = replace(record, events=(*record.events, fault(18.5, "heal", step="drain")))
+
+    assert judged("first-arrival-after-recovery", late).verdict is Verdict.PASS

@@ -58,8 +58,10 @@ def test_a_record_that_breaks_off_is_a_harness_error_even_where_a_check_fails():
 
 
 def test_an_interrupted_run_is_inconclusive():
-    record = with_checks(good(exports=()))
+    """Its stop is not the one that the checks expect: a FAIL would prove nothing."""
+    record = with_checks(good(exports=exports()[:5]))
 
+    assert judge(record).verdict is Verdict.FAIL
     assert judge(replace(record, meta=replace(record.meta, interrupted=True))).verdict is Verdict.INCONCLUSIVE
 
 
