@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-REQUEST_OVERHEAD_BYTES = 176
-"""What a waiting request costs beside its body: 161 B of objects (tracemalloc, CPython 3.11), the rest is malloc's."""
+REQUEST_OVERHEAD_BYTES = 240
+"""What a waiting request costs beside its body: 169 B of objects (tracemalloc, CPython 3.11), up to 48 B as its share
+in a dictionary (`bridge.packing`), the rest is malloc's."""
 
 QUEUE_FULL = "queue-full"
 TOO_LARGE = "too-large"
@@ -29,9 +30,11 @@ class Request:
     number: int
     """Counts up from 1 in the order of put."""
     body: bytes
-    """The encoded ExportMetricsServiceRequest, compressed by zlib."""
+    """The encoded ExportMetricsServiceRequest, compressed by `bridge.packing`."""
     raw_bytes: int
     """Its length before the compression."""
+    dictionary: bytes = b""
+    """What it was compressed against, shared with many; empty: nothing."""
 
     @property
     def cost_bytes(self) -> int:

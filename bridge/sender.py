@@ -10,18 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import zlib
 from collections.abc import Callable
 
-from bridge import otlp
+from bridge import otlp, packing
 from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait
-from bridge.outbox import Request
 from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
-
-# Measured on requests of the nine metrics (2229 B): level 1 gives 743 B in 47 us, level 6 gives 727 B in 62 us. A
-# window of 4 KiB with small tables gives the same size and leaves 0.2 MiB of pages untouched.
-_ZLIB_LEVEL, _ZLIB_WINDOW_BITS, _ZLIB_MEMORY_LEVEL = 1, 12, 5
 
 _JOIN_GRACE_SECONDS = 0.25
 
@@ -54,6 +48,7 @@ class Sender:
         self._wakeup = Wakeup()
         self._waits_for_put = False
         self._number = 0
+        self._packing = packing.Packing()
         self._rest_seconds = rest_seconds
         self._rest_ends = threading.Event()
         # A daemon: should a transport break its contract and hang, the process can still end inside its budget.
@@ -69,10 +64,10 @@ class Sender:
 
     def put(self, encoded: bytes) -> None:
         """Hand over one encoded ExportMetricsServiceRequest. Never waits for the network. After stop it is lost."""
-        body = compress(encoded)
+        self._number += 1
+        request = self._packing.pack(self._number, encoded)
         with self._lock:
-            self._number += 1
-            self._delivery.put(Request(self._number, body, len(encoded)), self._clock())
+            self._delivery.put(request, self._clock())
             wake, self._waits_for_put = self._waits_for_put, False
         if wake:
             self._wakeup.wake()
@@ -124,7 +119,7 @@ class Sender:
         return True
 
     def _send(self, step: Send) -> otlp.Outcome:
-        bodies = [zlib.decompress(request.body) for request in step.requests]
+        bodies = [packing.unpack(request) for request in step.requests]
         return otlp.export(self._transport, bodies, _CallPatience(self._lock, self._delivery, self._wakeup))
 
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
@@ -204,9 +199,3 @@ class _CallPatience:
 
     def fileno(self) -> int:
         return self._wakeup.fileno()
-
-
-def compress(encoded: bytes) -> bytes:
-    """Return what `zlib.decompress` turns back."""
-    deflate = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _ZLIB_WINDOW_BITS, _ZLIB_MEMORY_LEVEL)
-    return deflate.compress(encoded) + deflate.flush()

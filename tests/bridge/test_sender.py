@@ -4,7 +4,6 @@ import logging
 import select
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -13,7 +12,7 @@ import pytest
 from bridge.delivery import Bounds, Delivery, Stats
 from bridge.errors import TransportError
 from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, SHUTDOWN
-from bridge.sender import Sender, Wakeup, compress
+from bridge.sender import Sender, Wakeup
 from bridge.transports import Answer, Patience
 from harness.waiting import wait_until
 
@@ -387,12 +386,6 @@ def test_an_overflow_is_said(transport: FakeTransport, caplog: pytest.LogCapture
 
 
 # The parts
-
-
-def test_what_was_compressed_is_restored_byte_for_byte():
-    for size in (0, 1, 5000, 1_000_000):
-        encoded = Random(size).randbytes(size // 2) + bytes(size - size // 2)  # noqa: S311 - a test's bytes
-        assert zlib.decompress(compress(encoded)) == encoded
 
 
 def test_a_wake_up_is_seen_once_and_many_are_one():
