@@ -93,8 +93,8 @@ def _run(plan: Plan, run_one: RunOne, interrupt: threading.Event, watcher: Watch
     return judgement
 
 
-def judge_folder(run_dir: Path) -> Judgement:
-    """Judge a run from its folder alone, and write the verdict there.
+def judge_folder(run_dir: Path, *, save: bool = True) -> Judgement:
+    """Judge a run from its folder alone, and write the verdict there unless told not to.
 
     Raises:
         RecordError: the folder holds no record that can be read.
@@ -102,7 +102,8 @@ def judge_folder(run_dir: Path) -> Judgement:
         OSError: the verdict cannot be written.
     """
     judgement = verdict.judge(load_record(run_dir))
-    verdict.save(judgement, run_dir)
+    if save:
+        verdict.save(judgement, run_dir)
     return judgement
 
 

@@ -158,7 +158,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def judge(run_dir: Path) -> int:
     """Judge a saved record again (or all in a folder), from the folder alone."""
-    judgements = _judged([run_dir])
+    judgements = _judged([run_dir], save=True)
     _show(_console(), judgements)
     return batch.exit_code(judgements)
 
@@ -170,7 +170,7 @@ def judge(run_dir: Path) -> int:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; by default the screen.")
 def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
     """Draw the verdicts of saved records."""
-    text = REPORTS[form](_judged(run_dirs))
+    text = REPORTS[form](_judged(run_dirs, save=False))
     if out is None:
         click.echo(text, nl=False)
         return
@@ -219,7 +219,7 @@ def _plans(chosen: Sequence[Entry], rig: RigName, seed: int, repeat: int, out: P
     return [Plan(scenario, rig, folder, seed) for (scenario, seed), folder in zip(runs, folders, strict=True)]
 
 
-def _judged(paths: Sequence[Path]) -> list[Judgement]:
+def _judged(paths: Sequence[Path], *, save: bool) -> list[Judgement]:
     judgements: list[Judgement] = []
     for path in paths:
         folders = batch.run_folders(path)
@@ -227,7 +227,7 @@ def _judged(paths: Sequence[Path]) -> list[Judgement]:
             raise click.UsageError(f"{path} is no run folder and holds none: it has no run.json")
         for folder in folders:
             try:
-                judgements.append(batch.judge_folder(folder))
+                judgements.append(batch.judge_folder(folder, save=save))
             except (RecordError, LedgerError, OSError) as error:
                 judgements.append(Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name))
     return judgements

@@ -77,7 +77,7 @@ def _since_heal(record: RunRecord, spec: CheckSpec, first_after: Callable[[float
                 f"after {_name(event)} was healed at {event.t:.1f} s no {what} came in the {seconds:.1f} s to the end"
             )
             proven = seconds >= silence
-            return Measure(seconds if proven else None, len(healed) if proven else 0, evidence, event.t, broken=proven)
+            return Measure(None, len(healed) if proven else 0, evidence, event.t, broken=proven)
         if worst is None or seconds > worst[0]:
             worst = (seconds, event)
     assert worst is not None  # noqa: S101 - there is at least one heal; for the type checker

@@ -259,8 +259,11 @@ def test_report_draws_each_format_on_the_screen_and_into_a_file(
     invoke: Callable[..., Result], tmp_path: Path, form: str, said: str
 ):
     invoke("run", "GOOD")
+    (saved,) = (tmp_path / "runs").glob("*/verdict.json")
+    saved.unlink()
 
     assert said in invoke("report", str(tmp_path / "runs"), "--format", form).output
+    assert not saved.exists()
     assert invoke("report", str(tmp_path / "runs"), "--format", form, "--out", str(tmp_path / "r")).exit_code == 0
     assert said in (tmp_path / "r").read_text()
 
