@@ -8,7 +8,7 @@ from bridge.__main__ import main
 from bridge.loop import Loop
 
 
-def last_tick(self: Loop) -> None:  # noqa: ARG001 - the real one's
+def last_tick(self: Loop) -> None:
     """Do nothing."""
 
 
