@@ -271,6 +271,28 @@ def test_stop_interrupts_a_call_that_hangs(rig: Rig, transport: FakeTransport):
     assert transport.closed
 
 
+def test_a_call_that_was_woken_does_not_spin_until_the_budget_is_spent(rig: Rig, transport: FakeTransport):
+    looks = 0
+
+    def count_looks(message: bytes, patience: Patience) -> Answer:
+        class Counted:
+            def deadline(self) -> float:
+                nonlocal looks
+                looks += 1
+                return patience.deadline()
+
+            def fileno(self) -> int:
+                return patience.fileno()
+
+        return stay_silent(message, Counted())
+
+    transport.answer = count_looks
+    rig.sender.put(b"x")
+    wait_until(lambda: transport.calls == 1, within=5, what="the call")
+    rig.stop(0.3)
+    assert looks <= 6
+
+
 def test_stop_ends_a_pause(transport: FakeTransport):
     rig = Rig(transport, Bounds(reconnect_seconds=30), logging.getLogger("bridge.sender"))
     transport.answer = refuse_connection
