@@ -6,11 +6,12 @@ the tick's time on every point, the start of each counter, and the end of a seri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
@@ -53,9 +54,33 @@ class Instruments:
         self._table = table
         self._resource = Resource(dict(resource))
         self._since_unix_nano = since_unix_nano
+        self._provider = MeterProvider(
+            resource=self._resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
+        )
+        self._gauges_live = True
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._create(self._provider.get_meter(SCOPE, __version__))
         self._series: _Series | None = None
         self._sent: dict[tuple[str, Labels], int] = {}
         """The points of the last request, each with its start: what is no longer among the next ones is ended there."""
+
+    def _create(self, meter: Meter) -> None:
+        for rule in self._table.metrics:
+            told = (rule.name, rule.unit, rule.description)
+            if rule.kind == "gauge":
+                meter.create_observable_gauge(rule.name, [partial(self._observe, rule.name)], *told[1:])
+            elif rule.kind == "counter":
+                self._counters[rule.name] = meter.create_counter(*told)
+            else:
+                self._histograms[rule.name] = meter.create_histogram(
+                    *told, explicit_bucket_boundaries_advisory=rule.buckets
+                )
+
+    def _observe(self, name: str, _options: CallbackOptions) -> Iterator[Observation]:
+        series = self._series
+        if self._gauges_live and series is not None and name in series.gauges:
+            yield Observation(series.gauges[name], series.attributes)
 
     def record(self, snapshot: Snapshot, *, appeared: bool = False) -> None:
         """Take one new snapshot: each one exactly once, for a histogram counts it and a counter adds what it brings.
@@ -64,10 +89,27 @@ class Instruments:
             snapshot: what the newest reading says.
             appeared: the file was not there when the bridge began to look (see `bridge.counters`).
         """
-        labels = self._labels(snapshot)
+        series = self._series_of(self._labels(snapshot))
+        series.gauges = snapshot.values
+        for name, histogram in self._histograms.items():
+            if name in snapshot.values:
+                histogram.record(snapshot.values[name], series.attributes)
+        for name, step in series.counting.steps(snapshot.values, appeared=appeared).items():
+            if step.whole and snapshot.started_at_unix_nano is not None:
+                series.starts[name] = snapshot.started_at_unix_nano
+            elif step.whole and appeared:
+                series.starts[name] = self._since_unix_nano
+            self._counters[name].add(step.added, series.attributes)
+
+    def _series_of(self, labels: Labels) -> _Series:
+        """The series of these attributes: those that go on, or new ones in place of the old."""
         if self._series is None or self._series.labels != labels:
-            self._series = _Series(self._table, self._resource, labels, self._since_unix_nano)
-        self._series.record(snapshot, appeared=appeared)
+            if self._series is not None:
+                self._provider.remove_metric_reader(self._series.reader)
+            starts = dict.fromkeys(self._histograms, self._since_unix_nano)
+            self._series = _Series(labels, dict(labels), starts, Counting(self._table.metrics))
+            self._provider.add_metric_reader(self._series.reader)
+        return self._series
 
     def collect(self, time_unix_nano: int, *, gauges_live: bool = True) -> bytes | None:
         """One serialized ExportMetricsServiceRequest with this time on each point; None when there is nothing to say.
@@ -76,7 +118,8 @@ class Instruments:
             time_unix_nano: the tick's time.
             gauges_live: False ends the gauges: one point each that says so, then none until it is True again.
         """
-        request = self._encode(gauges_live=gauges_live)
+        self._gauges_live = gauges_live
+        request = self._encode()
         scope = request.resource_metrics[0].scope_metrics[0]
         now: dict[tuple[str, Labels], int] = {}
         for metric in scope.metrics:
@@ -91,8 +134,8 @@ class Instruments:
         self._since_unix_nano = time_unix_nano
         return request.SerializeToString() if scope.metrics else None
 
-    def _encode(self, *, gauges_live: bool) -> ExportMetricsServiceRequest:
-        data = None if self._series is None else self._series.read(gauges_live=gauges_live)
+    def _encode(self) -> ExportMetricsServiceRequest:
+        data = None if self._series is None else self._series.reader.get_metrics_data()
         if data is None or not data.resource_metrics:
             scope = ScopeMetrics(InstrumentationScope(SCOPE, __version__), [], "")
             data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
@@ -120,72 +163,19 @@ class Instruments:
 
 
 @dataclass(slots=True)
-class _Gauges:
-    """What the gauges' callbacks read: the newest snapshot's values, and whether they are to be seen."""
-
-    labels: Mapping[str, str]
-    values: Mapping[str, float] = field(default_factory=dict)
-    live: bool = True
-
-    def observe(self, name: str) -> Iterator[Observation]:
-        if self.live and name in self.values:
-            yield Observation(self.values[name], self.labels)
-
-
 class _Series:
-    """The instruments of one set of attributes.
+    """What there is of one set of attributes.
 
-    Each set has an SDK provider of its own: the SDK never forgets a set of attributes that it has seen once.
+    Each has a reader of its own, which holds all that the SDK remembers of it: for a set that a reader has seen once the
+    SDK makes points for ever, and its totals never start again.
     """
 
-    def __init__(self, table: Table, resource: Resource, labels: Labels, since_unix_nano: int) -> None:
-        self.labels = labels
-        self.starts: dict[str, int] = {rule.name: since_unix_nano for rule in table.metrics if rule.kind == "histogram"}
-        self._since_unix_nano = since_unix_nano
-        self._attributes = dict(labels)
-        self._gauges = _Gauges(self._attributes)
-        self._counting = Counting(table.metrics)
-        self._reader = InMemoryMetricReader()
-        provider = MeterProvider(
-            [self._reader], resource, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
-        )
-        meter = provider.get_meter(SCOPE, __version__)
-        self._counters: dict[str, Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
-        for rule in table.metrics:
-            told = (rule.name, rule.unit, rule.description)
-            if rule.kind == "gauge":
-                meter.create_observable_gauge(rule.name, [self._observer(rule.name)], *told[1:])
-            elif rule.kind == "counter":
-                self._counters[rule.name] = meter.create_counter(*told)
-            else:
-                self._histograms[rule.name] = meter.create_histogram(
-                    *told, explicit_bucket_boundaries_advisory=rule.buckets
-                )
-
-    def record(self, snapshot: Snapshot, *, appeared: bool) -> None:
-        self._gauges.values = snapshot.values
-        for name, histogram in self._histograms.items():
-            if name in snapshot.values:
-                histogram.record(snapshot.values[name], self._attributes)
-        for name, step in self._counting.steps(snapshot.values, appeared=appeared).items():
-            if step.whole and name not in self.starts:
-                began = snapshot.started_at_unix_nano
-                if began is not None:
-                    self.starts[name] = began
-                elif appeared:
-                    self.starts[name] = self._since_unix_nano
-            self._counters[name].add(step.added, self._attributes)
-
-    def read(self, *, gauges_live: bool) -> MetricsData | None:
-        self._gauges.live = gauges_live
-        return self._reader.get_metrics_data()
-
-    def _observer(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        def observe(_options: CallbackOptions) -> Iterable[Observation]:
-            return self._gauges.observe(name)
-
-        return observe
+    labels: Labels
+    attributes: Mapping[str, str]
+    starts: dict[str, int]
+    counting: Counting
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
 
 
 def points_of(metric: Metric) -> Sequence[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -222,6 +223,18 @@ def test_the_series_of_the_old_job_end_when_another_job_writes():
     assert metrics["ml.training.processing_time"].histogram.data_points[0].count == 1
     for metric in decoded(made.collect(SINCE + 2 * SECOND)).values():
         assert len(points_of(metric)) == 1
+
+
+def test_a_job_that_gives_itself_a_new_name_with_each_write_costs_no_memory():
+    made = instruments()
+    counts = []
+    for number in range(300):
+        made.record(snapshot({"job_id": f"job-{number}"}))
+        made.collect(SINCE + number * SECOND)
+        if number in (99, 299):
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+    assert counts[1] - counts[0] < 50
 
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.floats(0, 1e15) | st.text(max_size=3)

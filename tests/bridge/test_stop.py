@@ -57,6 +57,21 @@ def test_a_signal_before_the_wait_is_not_lost(stop: Stop):
     assert time.monotonic() - begin < 5
 
 
+def test_a_signal_that_another_thread_gets_ends_the_wait_at_once(stop: Stop):
+    """The system gives a signal to any thread; one that goes to the sender's does not interrupt this thread's wait."""
+
+    def get_it() -> None:
+        time.sleep(0.05)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    thread = threading.Thread(target=get_it)
+    thread.start()
+    begin = time.monotonic()
+    assert stop.wait(10)
+    assert time.monotonic() - begin < 5
+    thread.join()
+
+
 def test_a_wish_from_another_thread_ends_the_wait(stop: Stop):
     timer = threading.Timer(0.05, stop.ask)
     timer.start()
