@@ -166,8 +166,8 @@ class Instruments:
 class _Series:
     """What there is of one set of attributes.
 
-    Each has a reader of its own, which holds all that the SDK remembers of it: for a set that a reader has seen once the
-    SDK makes points for ever, and its totals never start again.
+    Each has a reader of its own, which holds all that the SDK remembers of it: for a set that a reader has seen once
+    the SDK makes points for ever, and its totals never start again.
     """
 
     labels: Labels
