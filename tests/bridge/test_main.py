@@ -128,8 +128,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Bridge]]:
 def test_what_the_job_writes_arrives_and_its_last_write_arrives_when_the_bridge_is_stopped(
     start: Callable[..., Bridge], collector: Collector
 ):
-    bridge = start(collector.port, COLLECTION_INTERVAL="30")
-    wait_until(lambda: "reads" in bridge.log(), within=20, what="the bridge is up")
+    bridge = start(collector.port, COLLECTION_INTERVAL="30", LOG_LEVEL="DEBUG")
+    wait_until(lambda: "is not there" in bridge.log(), within=20, what="its first look found nothing")
     bridge.write(0.5)
     bridge.process.terminate()
     code, seconds = bridge.ends(20)
