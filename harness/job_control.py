@@ -34,14 +34,24 @@ class JobControl:
         ledger: what the job writes down.
         period_seconds: between two writes.
         alive: whether the job runs.
+        within_seconds: how long the job may take to take up an order.
     """
 
-    def __init__(self, control: Path, ledger: Path, period_seconds: float, alive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        control: Path,
+        ledger: Path,
+        period_seconds: float,
+        alive: Callable[[], bool],
+        *,
+        within_seconds: float = TAKEN_UP_SECONDS,
+    ) -> None:
         self._control = control
         self._ledger = ledger
         self._orders = self._taken = Orders()
         self.period_seconds = period_seconds
         self._alive = alive
+        self._within_seconds = within_seconds
 
     @property
     def alive(self) -> bool:
@@ -79,7 +89,7 @@ class JobControl:
         self._write()
         wait_until(
             lambda: not self.alive or self._taken_up(begin),
-            within=TAKEN_UP_SECONDS,
+            within=self._within_seconds,
             what=f"the job's ledger says that it took up {asdict(orders)}",
         )
         if not self.alive:

@@ -1,9 +1,9 @@
 """The child processes of a run: start, log file, end, stop ladder; only what was started here is ever stopped.
 
-Every child is the leader of a session and process group of its own, prints into a file and dies with the harness
-(see `launch.py`), or more exactly with the thread that started it: therefore one thread of `Processes` starts them
-all and lives as long as they. Children of a child die with it: when a leader ends, what is left of its group is
-killed.
+Every child is the leader of a session and process group of its own and prints into a file. Its children end with it:
+when a leader ends, what is left of its group is killed. When the harness itself is killed, a keeper ends every group
+(`keeper.py`): a process, and no PR_SET_PDEATHSIG, because that does not reach children of a child, and fires already
+when the thread ends that started the child.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-_LAUNCH = Path(__file__).with_name("launch.py")
+from harness import procfs
+
+_KEEPER = Path(__file__).with_name("keeper.py")
 STOP_SECONDS = 3.0
 """From SIGTERM to SIGKILL, for processes whose end nobody measures."""
 _KILLED_SECONDS = 10.0
@@ -57,7 +58,7 @@ class Process:
         self.log = log
         self._popen = started
         self._pidfd = os.pidfd_open(started.pid)
-        self.create_time = psutil.Process(started.pid).create_time()
+        self.create_time = procfs.create_time(started.pid)
         self._ended: Exit | None = None
         self._gone = threading.Event()
 
@@ -147,6 +148,37 @@ class Process:
             os.close(held)
 
 
+class _Keeper:
+    """The process that ends our groups when the harness is killed; see `keeper.py`."""
+
+    def __init__(self) -> None:
+        read_end, self._pipe = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - a program of ours
+                [sys.executable, "-I", "-S", str(_KEEPER), str(read_end)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(read_end,),
+            )
+        finally:
+            os.close(read_end)
+
+    def add(self, group: int) -> None:
+        """Keep an eye on a process group."""
+        os.write(self._pipe, b"+%d\n" % group)
+
+    def remove(self, group: int) -> None:
+        """It is gone."""
+        with contextlib.suppress(OSError):
+            os.write(self._pipe, b"-%d\n" % group)
+
+    def close(self) -> None:
+        """All are gone: the keeper ends too."""
+        os.close(self._pipe)
+        self._process.wait()
+
+
 class Processes:
     """Everything that one run started.
 
@@ -157,7 +189,8 @@ class Processes:
     def __init__(self, on_event: Callable[[float, Process, str, dict[str, object]], None]) -> None:
         self._on_event = on_event
         self._all: list[Process] = []
-        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starts-children")
+        self._keeper: _Keeper | None = None
+        self._lock = threading.Lock()
 
     def start(
         self, role: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
@@ -176,31 +209,31 @@ class Processes:
         """
         if shutil.which(command[0], path=env.get("PATH")) is None:
             raise ProcessError(f"cannot start the {role}: no program {command[0]!r} on PATH; check the command")
-        return self._starter.submit(self._start, role, list(command), dict(env), log, tuple(pass_fds)).result()
-
-    def _start(
-        self, role: str, command: list[str], env: dict[str, str], log: Path, pass_fds: tuple[int, ...]
-    ) -> Process:
-        launch = [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), *command]
         try:
-            with log.open("ab") as output:
+            with self._lock, log.open("ab") as output:
+                self._keeper = keeper = self._keeper or _Keeper()
                 started = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
-                    launch,
-                    env=env,
+                    list(command),
+                    env=dict(env),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    pass_fds=pass_fds,
+                    pass_fds=tuple(pass_fds),
                 )
+                keeper.add(started.pid)
         except OSError as problem:
             raise ProcessError(f"cannot start the {role}: {problem}") from problem
         t = time.monotonic()
         process = Process(role, started, log)
         self._all.append(process)
         self._on_event(t, process, "started", {"create_time": process.create_time})
-        process.watch(lambda ended: self._on_event(ended.t, process, "exited", {"exit_code": ended.code}))
+        process.watch(lambda ended: self._ended(process, ended, keeper))
         return process
+
+    def _ended(self, process: Process, ended: Exit, keeper: _Keeper) -> None:
+        keeper.remove(process.pid)
+        self._on_event(ended.t, process, "exited", {"exit_code": ended.code})
 
     def signal(self, process: Process, number: signal.Signals) -> float:
         """Send a signal as part of the run, and have it recorded; gives the moment before it was sent."""
@@ -220,8 +253,9 @@ class Processes:
         return tuple(problems)
 
     def close(self) -> None:
-        """Stop all, then end the thread that started them."""
+        """Stop all, and give back what they were held by. Nothing can be started from then on."""
         self.stop_all()
-        self._starter.shutdown()
         for process in self._all:
             process.close()
+        if self._keeper is not None:
+            self._keeper.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -9,9 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
-from harness import provenance
+from harness import procfs, provenance
 from harness.harm import Harm
 from harness.observers.resources import ResourceObserver, Watched
 from harness.processes import Process, Processes
@@ -82,8 +81,7 @@ class Run:
         if lacking := self._rig.lacking():
             raise RigError(f"this machine cannot run the {self._rig.name} rig: {'; '.join(lacking)}")
         self._observer.start()
-        own = psutil.Process()
-        watched = Watched("harness", own.pid, own.create_time(), with_children=False)
+        watched = Watched("harness", os.getpid(), procfs.create_time(os.getpid()), with_children=False)
         self._observer.watch(watched, every=_OTHERS_EVERY)
         self._up = self._rig.up(Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience))
 

@@ -243,9 +243,11 @@ class Relay:
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket that holds the port without listening, and lets another one of ours have it too."""
+    """A socket that holds the port without listening, and lets another one of ours have it too.
+
+    No SO_REUSEADDR: with it on both sides, a neighbour could take a port that nobody listens on.
+    """
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", port))
     return held

@@ -13,11 +13,12 @@ import pytest
 from harness import faults
 from harness.faults import FAULTS, FaultError
 from harness.faults.file import CONTENTS, is_json_object
+from harness.job_control import JobControl
 from harness.processes import Processes
 from harness.rigs import RIGS, Setting
 from harness.rigs.embedded import EmbeddedStanding
 from harness.scenario import Scenario
-from harness.waiting import InterruptedRunError, Patience, wait_until
+from harness.waiting import InterruptedRunError, Patience, WaitedTooLongError, wait_until
 
 PARAMETERS = {"job-torn-writes": {"hold": "50ms"}}
 GOOD = b'{"training_metrics": {"training_loss": 0.5}}'
@@ -88,6 +89,35 @@ def test_a_file_that_somebody_put_back_during_the_fault_is_seen(name: str, stand
     seen = fault.verify()
     assert not seen.ok
     assert "current.json" in seen.evidence
+
+
+def test_a_file_that_is_bad_in_another_way_than_was_wanted_is_seen(standing: EmbeddedStanding):
+    fault = faults.build("file-malformed", {"content": "not-json"}, standing.ground)
+    fault.inject()
+    standing.ground.metrics_file.write_bytes(b"")
+    assert not fault.verify().ok
+
+
+def test_a_job_that_does_not_take_up_an_order_is_found_out(tmp_path: Path):
+    job = JobControl(tmp_path / "control", tmp_path / "ledger", 0.1, lambda: True, within_seconds=0.1)
+    with pytest.raises(WaitedTooLongError, match="paused"):
+        job.pause(True)
+
+
+def test_an_order_that_was_taken_up_before_is_not_mistaken_for_the_answer_to_the_next(tmp_path: Path):
+    (tmp_path / "ledger").write_text(
+        '{"kind":"control","t":1.0,"applied":{"paused":true,"torn_hold_seconds":0.0,"finish":false}}\n'
+    )
+    job = JobControl(tmp_path / "control", tmp_path / "ledger", 0.1, lambda: True, within_seconds=0.1)
+    with pytest.raises(WaitedTooLongError):
+        job.pause(True)
+
+
+def test_the_same_order_twice_needs_no_second_answer(standing: EmbeddedStanding):
+    standing.ground.job.pause(True)
+    began = time.monotonic()
+    standing.ground.job.pause(True)
+    assert time.monotonic() - began < 0.02
 
 
 def test_a_file_that_does_not_stay_missing_because_the_job_never_paused_is_seen(standing: EmbeddedStanding):

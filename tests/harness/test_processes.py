@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,43 +88,46 @@ def test_children_that_left_the_group_are_stopped_too(start: Callable[..., Proce
     wait_until(lambda: gone(grandchild), within=5, what="the grandchild's end")
 
 
-def test_nothing_survives_a_killed_harness(tmp_path: Path):
-    script = (
-        "import sys, time\n"
-        "from pathlib import Path\n"
-        "from harness.processes import Processes\n"
-        "from harness.child_environment import child_environment\n"
-        f"child = Processes(lambda *_: None).start('child', [sys.executable, '-c', {IGNORES_TERM!r}],\n"
-        f"    env=child_environment({{}}), log=Path({str(tmp_path / 'log')!r}))\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=child_environment({})) as harness:
-        child = int(harness.stdout.readline())
-        wait_until(lambda: "up" in (tmp_path / "log").read_text(), within=10, what="the child runs")
+CHILD_OF_CHILD = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, '-c', {rest!r}]).pid, 'pid', flush=True)
+{deaf}
+while True: time.sleep(1)
+"""
+HARNESS = """
+import sys, time
+from pathlib import Path
+from harness.processes import Processes
+from harness.child_environment import child_environment
+Processes(lambda *_: None).start("child", {command!r}, env=child_environment({{}}), log=Path({log!r}))
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "import os\n{deaf}\nprint(os.getpid(), 'pid', flush=True)\nwhile True: time.sleep(1)",
+        CHILD_OF_CHILD,
+    ],
+    ids=["a-child", "a-child-of-a-child"],
+)
+def test_nothing_survives_a_killed_harness(tmp_path: Path, script: str):
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", script.format(deaf=deaf, rest=f"{deaf}; time.sleep(600)")]
+    with subprocess.Popen(
+        [sys.executable, "-c", HARNESS.format(command=command, log=str(log))],
+        stdout=subprocess.PIPE,
+        env=child_environment({}),
+    ) as harness:
+        assert harness.stdout is not None
+        harness.stdout.readline()
+        wait_until(lambda: "pid" in log.read_text(), within=10, what="the child runs")
         harness.kill()
-        wait_until(lambda: gone(child), within=5, what="the child's end")
-
-
-def test_a_child_lives_on_when_the_thread_that_asked_for_it_ends(start: Callable[..., Process]):
-    asked: list[Process] = []
-    thread = threading.Thread(target=lambda: asked.append(start(SLEEPS)))
-    thread.start()
-    thread.join()
-    until_it_says(asked[0], "up")
-    assert asked[0].wait(0.3) is None
-
-
-def test_a_child_ignores_no_signal(start: Callable[..., Process]):
-    child = start(SLEEPS)
-    until_it_says(child, "up")
-    ignored = next(
-        line.split()[1]
-        for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()
-        if line.startswith("SigIgn")
-    )
-    # Python itself ignores SIGPIPE and SIGXFSZ; a SIGINT that a shell's background job ignores must not come down.
-    assert not int(ignored, 16) & (1 << (signal.SIGINT - 1) | 1 << (signal.SIGTERM - 1))
+    left = int(log.read_text().split()[0])
+    wait_until(lambda: gone(left), within=5, what="the end of what the harness started")
 
 
 def test_a_child_gets_the_given_environment_and_nothing_else(

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from harness.observers.resources import ResourceObserver, Watched, cpu_seconds_of
+from harness import procfs
+from harness.observers.resources import ResourceObserver, Watched
 from harness.processes import Process
 from harness.record import ResourceSample
 from harness.waiting import wait_until
@@ -29,12 +30,17 @@ def watch() -> Iterator[Callable[[Watched], list[ResourceSample]]]:
     observer.stop()
 
 
+def own_cpu_seconds() -> float:
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
 def of(process: Process) -> Watched:
     return Watched("bridge", process.pid, process.create_time)
 
 
 def test_cpu_time_of_another_process_is_read_in_parts_of_a_tick():
-    assert cpu_seconds_of(os.getpid()) == pytest.approx(time.process_time(), abs=0.005)
+    assert procfs.cpu_seconds(os.getpid()) == pytest.approx(own_cpu_seconds(), abs=0.005)
 
 
 def test_a_process_is_sampled_with_what_the_kernel_says_of_it(
@@ -51,23 +57,37 @@ def test_a_process_is_sampled_with_what_the_kernel_says_of_it(
     assert (last.threads, last.fds, last.processes) == (1, said.num_fds(), 1)
 
 
-def test_cpu_time_of_children_counts_also_when_they_have_ended(
+SPINS_IN_A_CHILD = """
+import subprocess, sys, time
+subprocess.run([sys.executable, "-c", {spin!r}])
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_cpu_time_of_children_counts_while_they_run_and_after(
     start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
 ):
-    spin = SPINS.format(seconds=0.3)
-    child = start(
-        f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {spin!r}])\n"
-        "print('up', flush=True)\ntime.sleep(600)"
-    )
+    child = start(SPINS_IN_A_CHILD.format(spin=SPINS.format(seconds=0.3)))
     samples = watch(of(child))
     wait_until(lambda: any(sample.processes == 2 for sample in samples), within=10, what="the child is seen")
     wait_until(lambda: "up" in child.log.read_text(), within=10, what="the child has ended")
     seen = len(samples)
     wait_until(lambda: len(samples) > seen + 1, within=5, what="another sample")
     assert samples[-1].processes == 1
-    assert samples[-1].cpu_seconds >= 0.3
     used = [sample.cpu_seconds for sample in samples]
+    assert used[-1] >= 0.3
     assert used == sorted(used)
+
+
+def test_cpu_time_of_a_child_that_ended_before_anyone_looked_counts(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start(SPINS_IN_A_CHILD.format(spin=SPINS.format(seconds=0.3)))
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the child has ended")
+    samples = watch(of(child))
+    wait_until(lambda: bool(samples), within=5, what="a sample")
+    assert samples[0].cpu_seconds >= 0.3
 
 
 def test_the_peak_does_not_fall_with_the_memory(
@@ -97,6 +117,6 @@ def test_a_process_that_ended_gives_no_more_samples(
     samples = watch(of(child))
     child.wait(10)
     seen = len(samples)
-    assert watch(Watched("self", os.getpid(), psutil.Process().create_time(), with_children=False)) is samples
+    assert watch(Watched("self", os.getpid(), procfs.create_time(os.getpid()), with_children=False)) is samples
     wait_until(lambda: len(samples) > seen + 3, within=5, what="samples of another")
     assert "bridge" not in {sample.role for sample in samples[seen + 1 :]}

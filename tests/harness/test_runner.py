@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -12,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from harness.faults import FaultError
@@ -42,13 +42,23 @@ def until_said(run: OneRun, words: str, within: float = 15):
     wait_until(lambda: any(words in line for line in run.said), within=within, what=f"progress says {words!r}")
 
 
+def pid_of(run: OneRun, role: str) -> int:
+    events = [json.loads(line) for line in (run.run_dir / "events.jsonl").read_text().splitlines()]
+    return next(event["data"]["pid"] for event in events if event["data"].get("role") == role)
+
+
 @contextlib.contextmanager
 def beside(run: OneRun, scenario: Scenario, **more: object):
     """The run in a thread of its own."""
     thread = threading.Thread(target=run, args=(scenario,), kwargs=more)
     thread.start()
-    yield thread
-    thread.join(30)
+    try:
+        yield thread
+    except BaseException:
+        run.interrupt.set()
+        raise
+    finally:
+        thread.join(45)
     assert not thread.is_alive()
 
 
@@ -56,7 +66,7 @@ def beside(run: OneRun, scenario: Scenario, **more: object):
 def nothing_is_left(one_run: OneRun, count_left: Callable[[Path], list[str]]):
     yield
     assert count_left(one_run.run_dir) == []
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("resources", "starts-"))]
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "resources"]
 
 
 def test_a_whole_run_is_recorded_from_the_first_process_to_the_last_write(
@@ -233,12 +243,7 @@ def test_a_rig_whose_own_process_dies_ends_the_run_with_its_name(
 ):
     with beside(one_run, short(timeline=[{"steady": 30.0}])):
         until_said(one_run, "steady-1")
-        (pid,) = [
-            process.pid
-            for process in psutil.process_iter()
-            if f"harness.observers.{helper}" in process.cmdline()
-            and str(one_run.run_dir) in " ".join(process.cmdline())
-        ]
+        pid = pid_of(one_run, helper)
         os.kill(pid, signal.SIGKILL)
     assert f"the {helper} ended in the middle of the run" in load(one_run.run_dir).meta.error
 
