@@ -20,7 +20,7 @@ def test_the_documented_limits_are_those_that_the_project_states():
         ("memory-steady", "rss-p95"): (50, "MiB", 28),
         ("memory-peak", "rss-peak"): (100, "MB", 35.65),
         ("latency", "arrival-latency"): (30, "s", 0.25),
-        ("network", "network-rate"): (1, "Mbit/s", 0.004),
+        ("network", "network-rate"): (1, "Mbit/s", 0.04),
         ("survives-bad-input", "alive"): (0, "exits", 0),
         ("collector-outage", "every-write-delivered"): (0, "lost writes", 0),
         ("collector-outage", "first-arrival-after-recovery"): (10, "s", 2),
