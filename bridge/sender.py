@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from math import inf
 
 from bridge import otlp, packing
 from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait
@@ -18,6 +19,8 @@ from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
 
 _JOIN_GRACE_SECONDS = 0.25
+_BULLETIN_SECONDS = 5.0
+"""A bulletin may take so long; a put or a stop ends it at once."""
 
 
 class Sender:
@@ -28,6 +31,8 @@ class Sender:
         transport: makes the calls, in the sender's thread alone.
         clock: monotonic seconds, the clock that the transport's deadlines are on.
         log: takes changes of state and rate-limited repeats.
+        bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery when
+            nothing waits; sent once, whatever comes of it, and taken back when the job's data comes.
         rest_seconds: the pause after an unexpected error of our own code.
     """
 
@@ -38,6 +43,7 @@ class Sender:
         clock: Callable[[], float],
         log: logging.Logger,
         *,
+        bulletin: Callable[[], bytes | None] = lambda: None,
         rest_seconds: float = 1.0,
     ) -> None:
         self._delivery = delivery
@@ -47,6 +53,8 @@ class Sender:
         self._lock = threading.Lock()
         self._wakeup = Wakeup()
         self._waits_for_put = False
+        self._bulletin = bulletin
+        self._bulletin_may_go = False
         self._number = 0
         self._packing = packing.Packing()
         self._rest_seconds = rest_seconds
@@ -84,6 +92,7 @@ class Sender:
         """
         with self._lock:
             self._delivery.stop(self._clock(), budget_seconds)
+            self._waits_for_put = False
         self._wakeup.wake()
         self._rest_ends.set()
         if self._thread.ident is not None:
@@ -112,6 +121,9 @@ class Sender:
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
+            if step.seconds is None and self._bulletin_may_go:
+                self._send_bulletin()
+                return True  # something may have come meanwhile
             self._transport.idle(self._wakeup.fileno(), step.seconds)
             self._wakeup.clear()
         else:
@@ -120,9 +132,25 @@ class Sender:
 
     def _send(self, step: Send) -> otlp.Outcome:
         bodies = [packing.unpack(request) for request in step.requests]
-        return otlp.export(self._transport, bodies, _CallPatience(self._lock, self._delivery, self._wakeup))
+        return otlp.export(self._transport, bodies, _CallPatience(self._call_ends_at, self._wakeup))
+
+    def _call_ends_at(self) -> float:
+        with self._lock:
+            return self._delivery.call_ends_at()
+
+    def _send_bulletin(self) -> None:
+        self._bulletin_may_go = False
+        try:
+            encoded = self._bulletin()
+            if encoded is not None:
+                ends_at = self._clock() + _BULLETIN_SECONDS
+                patience = _CallPatience(lambda: ends_at if self._waits_for_put else -inf, self._wakeup)
+                self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
+        except Exception as error:  # noqa: BLE001 - it must not cost the job's data anything
+            self._reports.broke(error)
 
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
+        self._bulletin_may_go = isinstance(outcome, otlp.Delivered)
         with self._lock:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())
@@ -187,15 +215,13 @@ class Wakeup:
 class _CallPatience:
     """How long the call in flight may still take. Looking at the deadline takes the wake-up that asked for the look."""
 
-    def __init__(self, lock: threading.Lock, delivery: Delivery, wakeup: Wakeup) -> None:
-        self._lock = lock
-        self._delivery = delivery
+    def __init__(self, ends_at: Callable[[], float], wakeup: Wakeup) -> None:
+        self._ends_at = ends_at
         self._wakeup = wakeup
 
     def deadline(self) -> float:
         self._wakeup.clear()
-        with self._lock:
-            return self._delivery.call_ends_at()
+        return self._ends_at()
 
     def fileno(self) -> int:
         return self._wakeup.fileno()

@@ -52,6 +52,11 @@ class SenderReports:
             self._failed(outcome, after)
         self._drops(outcome.reason if isinstance(outcome, Refused) else None, after)
 
+    def bulletin(self, outcome: Outcome) -> None:
+        """Say for those who look closely what came of the bridge's own metrics, which nobody sends again."""
+        if not isinstance(outcome, Delivered):
+            self._log.debug("the bridge's own metrics were not taken: %s; newer ones follow", outcome.reason)
+
     def broke(self, error: Exception) -> None:
         """Say with its traceback that our own code broke; delivery goes on."""
         if self._repeats.due(("broke", type(error))) is not None:

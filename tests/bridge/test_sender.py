@@ -420,3 +420,105 @@ def test_a_wake_up_is_seen_once_and_many_are_one():
     assert not select.select([wakeup], [], [], 0)[0]
     wakeup.close()
     wakeup.wake()
+
+
+# What the bridge says of itself
+
+
+class News:
+    """Bulletins, numbered; as many as are allowed."""
+
+    def __init__(self, allowed: int = 1) -> None:
+        self.allowed = allowed
+        self.asked = 0
+
+    def __call__(self) -> bytes | None:
+        self.asked += 1
+        return b"[%d]" % self.asked if self.asked <= self.allowed else None
+
+
+def rig_with(news: Callable[[], bytes | None], transport: FakeTransport) -> Rig:
+    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
+    rig.sender._bulletin = news
+    rig.sender.start()
+    return rig
+
+
+def test_a_bulletin_leaves_after_a_delivery_when_nothing_waits_and_is_asked_for_once_a_delivery(
+    transport: FakeTransport,
+):
+    news = News()
+    rig = rig_with(news, transport)
+    rig.sender.put(b"<1>")
+    wait_until(lambda: len(transport.messages) == 2, within=5, what="the bulletin")
+    rig.sender.put(b"<2>")
+    wait_until(lambda: news.asked == 2, within=5, what="it is asked for again")
+    assert rig.stop()[0].delivered == 2, "a bulletin is no request of the job's"
+    assert transport.messages == [b"<1>", b"[1]", b"<2>"]
+
+
+def test_no_bulletin_leaves_before_a_call_succeeded_or_after_one_that_failed(transport: FakeTransport):
+    news = News(allowed=9)
+    transport.answer = refuse_connection
+    rig = rig_with(news, transport)
+    rig.sender.put(b"x")
+    rig.called(3)
+    assert news.asked == 0
+    rig.sender.stop(0)
+
+
+def test_a_bulletin_that_hangs_is_taken_back_when_the_jobs_data_comes(transport: FakeTransport):
+    hung = threading.Event()
+
+    def answer(message: bytes, patience: Patience) -> Answer:
+        if message.startswith(b"["):
+            hung.set()
+            return stay_silent(message, patience)
+        return Answer(0)
+
+    transport.answer = answer
+    rig = rig_with(News(), transport)
+    rig.sender.put(b"<1>")
+    assert hung.wait(5)
+    began = time.monotonic()
+    rig.sender.put(b"<2>")
+    rig.delivered(2)
+    assert time.monotonic() - began < 1
+    rig.sender.stop(0)
+
+
+def test_a_bulletin_that_hangs_is_taken_back_when_the_end_is_asked_for(transport: FakeTransport):
+    hung = threading.Event()
+
+    def answer(message: bytes, patience: Patience) -> Answer:
+        if message.startswith(b"["):
+            hung.set()
+            return stay_silent(message, patience)
+        return Answer(0)
+
+    transport.answer = answer
+    rig = rig_with(News(), transport)
+    rig.sender.put(b"<1>")
+    assert hung.wait(5)
+    stats, seconds = rig.stop(5.0)
+    assert seconds < 1
+    assert (stats.delivered, stats.lost) == (1, 0)
+
+
+@pytest.mark.parametrize("answer", [Answer(INVALID_ARGUMENT, "bad"), KeyError("a bulletin that breaks")])
+def test_whatever_becomes_of_a_bulletin_is_no_failure_of_delivery(transport: FakeTransport, answer: Answer | Exception):
+    def answered(message: bytes, _patience: Patience) -> Answer:
+        if not message.startswith(b"["):
+            return Answer(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    transport.answer = answered
+    rig = rig_with(News(allowed=9), transport)
+    for number in range(1, 4):
+        rig.sender.put(b"<%d>" % number)
+        rig.delivered(number)
+    stats, _ = rig.stop()
+    assert (stats.delivered, stats.lost, stats.failures_in_a_row) == (3, 0, 0)
+    assert stats.calls == {"OK": 3}
