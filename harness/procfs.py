@@ -22,14 +22,23 @@ def create_time(pid: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of one process, in nanosecond steps, and of its ended children, in clock ticks of usually 10 ms.
+    """CPU time of one process without its children, in nanosecond steps.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    # clock_getcpuclockid(3): the id of another process' CPU clock is this arithmetic.
+    return time.clock_gettime(((~pid) << 3) | 2)
+
+
+def ended_children_cpu_seconds(pid: int) -> float:
+    """CPU time of the children that a process has waited for, in clock ticks of usually 10 ms.
 
     Raises:
         OSError: there is no such process.
     """
     stat = _stat(pid)
-    # clock_getcpuclockid(3): the id of another process' CPU clock is this arithmetic.
-    return time.clock_gettime(((~pid) << 3) | 2) + (int(stat[_CUTIME]) + int(stat[_CSTIME])) / _TICKS
+    return (int(stat[_CUTIME]) + int(stat[_CSTIME])) / _TICKS
 
 
 def status(pid: int) -> dict[str, int]:

@@ -255,7 +255,7 @@ def _export(line: Mapping[str, Any], origin: float) -> Export:
     return Export(**{**_timed(line, origin), "points": tuple(Point(**point) for point in line["points"])})
 
 
-def _lines(path: Path, meta: Meta, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
+def _whole_lines(path: Path, meta: Meta) -> list[bytes]:
     """Each whole line of a file; what a process was writing when it was killed is no line."""
     try:
         whole = path.read_bytes().split(b"\n")[:-1]
@@ -265,8 +265,12 @@ def _lines(path: Path, meta: Meta, build: Callable[[dict[str, Any]], _T]) -> tup
         raise RecordError(f"{path} cannot be read: {problem}") from problem
     if meta.complete and len(whole) != meta.lines.get(path.name, len(whole)):
         raise RecordError(f"{path} is damaged: {len(whole)} lines, and the run ended with {meta.lines[path.name]}")
+    return whole
+
+
+def _lines(path: Path, meta: Meta, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
     built = []
-    for number, line in enumerate(whole, start=1):
+    for number, line in enumerate(_whole_lines(path, meta), start=1):
         try:
             built.append(build(json.loads(line)))
         except (TypeError, KeyError, ValueError, AttributeError) as problem:
@@ -282,6 +286,7 @@ def _phases(events: tuple[Event, ...], ended: float | None) -> tuple[Phase, ...]
 
 
 def _ledger(path: Path, meta: Meta) -> Ledger:
+    _whole_lines(path, meta)  # the ledger's own reader cannot know that some are missing
     from harness import ledger  # noqa: PLC0415 - the ledger's reader is built on the data classes of this file
 
     return ledger.read(path, origin=meta.origin)

@@ -46,6 +46,8 @@ class _Tree:
         for pid in procfs.tree(watched.pid) if watched.with_children else iter((watched.pid,)):
             with contextlib.suppress(OSError):  # it ended while it was looked at
                 cpu_seconds += procfs.cpu_seconds(pid)
+                if watched.with_children:
+                    cpu_seconds += procfs.ended_children_cpu_seconds(pid)
                 status = procfs.status(pid)
                 if "VmRSS" not in status:  # a zombie has no memory any more
                     continue

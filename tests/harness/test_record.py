@@ -117,6 +117,17 @@ def test_a_damaged_line_is_named_by_file_and_number(run_dir: Path, name: str, ba
         load(run_dir)
 
 
+def test_a_complete_run_that_lost_its_ledger_is_damaged(run_dir: Path):
+    run_dir.mkdir()
+    start = {"kind": "start", "t": ORIGIN, "pid": 1, "job": "mock", "period_seconds": 1.0, "write_mode": "rename"}
+    (run_dir / "ledger.jsonl").write_text(json.dumps(start) + "\n")
+    record(run_dir)
+    assert load(run_dir).ledger.period_seconds == 1
+    (run_dir / "ledger.jsonl").unlink()
+    with pytest.raises(RecordError, match=r"ledger\.jsonl is damaged"):
+        load(run_dir)
+
+
 @pytest.mark.parametrize("name", ["events.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl"])
 def test_a_complete_run_that_lost_a_line_is_damaged(run_dir: Path, name: str):
     record(run_dir)

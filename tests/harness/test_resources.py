@@ -30,17 +30,12 @@ def watch() -> Iterator[Callable[[Watched], list[ResourceSample]]]:
     observer.stop()
 
 
-def own_cpu_seconds() -> float:
-    children = os.times()
-    return time.process_time() + children.children_user + children.children_system
-
-
 def of(process: Process) -> Watched:
     return Watched("bridge", process.pid, process.create_time)
 
 
 def test_cpu_time_of_another_process_is_read_in_parts_of_a_tick():
-    assert procfs.cpu_seconds(os.getpid()) == pytest.approx(own_cpu_seconds(), abs=0.005)
+    assert procfs.cpu_seconds(os.getpid()) == pytest.approx(time.process_time(), abs=0.005)
 
 
 def test_a_process_is_sampled_with_what_the_kernel_says_of_it(
@@ -88,6 +83,16 @@ def test_cpu_time_of_a_child_that_ended_before_anyone_looked_counts(
     samples = watch(of(child))
     wait_until(lambda: bool(samples), within=5, what="a sample")
     assert samples[0].cpu_seconds >= 0.3
+
+
+def test_a_process_watched_alone_is_not_charged_for_the_children_that_it_waited_for(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start(SPINS_IN_A_CHILD.format(spin=SPINS.format(seconds=0.5)))
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the child has ended")
+    samples = watch(Watched("harness", child.pid, child.create_time, with_children=False))
+    wait_until(lambda: bool(samples), within=5, what="a sample")
+    assert samples[0].cpu_seconds < 0.4
 
 
 def test_the_peak_does_not_fall_with_the_memory(
