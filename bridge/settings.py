@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from bridge import endpoint
+from bridge.endpoint import Endpoint, Tls
 from bridge.errors import Problem, SettingsError
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where the collector is.
-
-    Attributes:
-        host: a name or a literal address, IPv6 without brackets.
-        port: the TCP port.
-        tls: whether the connection is encrypted.
-        by_scheme: whether the setting said so itself; where it is a bare ``host:port``, plain is our guess.
-    """
-
-    host: str
-    port: int
-    tls: bool
-    by_scheme: bool
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+from bridge.mapping import DEFAULT
+from bridge.mapping import Mapping as Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +21,11 @@ class Settings:
     """What the bridge was told. `KNOBS` has each one's unit, default and check."""
 
     endpoint: Endpoint
+    insecure: bool | None
+    ca_path: Path | None
+    client_certificate_path: Path | None
+    client_key_path: Path | None
+    transport: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     call_timeout_seconds: float
     gzip: bool
@@ -52,8 +40,11 @@ class Settings:
     queue_count_max: int
     queue_size_max_bytes: int
     shutdown_budget_seconds: float
+    spool_folder: Path | None
+    spool_size_max_bytes: int
     exit_after_idle_seconds: float | None
     exit_marker_path: Path | None
+    table: Table
     sdk_disabled: bool
 
     @classmethod
@@ -64,17 +55,31 @@ class Settings:
             SettingsError: at least one is wrong. All of them are in it.
         """
         values: dict[str, Any] = {}
+        names: dict[str, str] = {}
         problems: list[Problem] = []
         for key, knob in KNOBS.items():
             name = next((name for name in knob.names if environ.get(name, "").strip()), knob.names[-1])
             text = environ.get(name, "").strip() or knob.default
+            names[key] = name
             try:
                 values[key] = knob.read(text)
+            except SettingsError as error:  # what stands in a file that a setting names
+                problems.extend(error.problems)
             except ValueError:
                 problems.append(Problem(name, "(not shown)" if knob.secret else text, knob.allowed))
+        if "endpoint" in values:
+            values["endpoint"] = endpoint.decided(
+                values["endpoint"], insecure=values.get("insecure"), files=_tls_files(values)
+            )
+        problems += _transport_problems(values, names)
         if problems:
             raise SettingsError(problems)
         return cls(**values)
+
+    @property
+    def tls_files(self) -> Tls:
+        """Those that are set, used or not."""
+        return Tls(self.ca_path, self.client_certificate_path, self.client_key_path)
 
     def resource(self, *, host_name: str) -> dict[str, str]:
         """What the metrics speak of. The instance is the host (the pod), so that a restart makes no new series."""
@@ -102,22 +107,6 @@ class Knob:
     allowed: str
     read: Callable[[str], object]
     secret: bool = False
-
-
-def _endpoint(text: str) -> Endpoint:
-    match = re.fullmatch(
-        r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):///?)?"
-        r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9_.-]+))(?::(?P<port>[0-9]{1,5}))?/?",
-        text,
-    )
-    if match is None:
-        raise ValueError(text)
-    scheme = (match["scheme"] or "").lower()
-    port = int(match["port"] or 4317)
-    # TLS is not built in: better a clear word now than a collector that never answers.
-    if scheme not in ("", "http", "dns") or not 1 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
-        raise ValueError(text)
-    return Endpoint(match["six"] or match["host"], port, tls=False, by_scheme=scheme == "http")
 
 
 def _number(low: float, high: float, unit_seconds: float = 1.0) -> Callable[[str], float]:
@@ -155,6 +144,31 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _path_or_none(text: str) -> Path | None:
+    return _path(text) if text else None
+
+
+def _tls_files(values: Mapping[str, Any]) -> Tls:
+    return Tls(*map(values.get, ("ca_path", "client_certificate_path", "client_key_path")))
+
+
+def _transport_problems(values: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Problem]:
+    """What only shows when the files of TLS and the asked-for library are looked at."""
+    files = _tls_files(values)
+    if files != Tls():
+        from bridge.transports import certificates  # noqa: PLC0415 - most bridges have no such file
+
+        used = "endpoint" in values and values["endpoint"].tls is not None
+        for key, fault in certificates.faults(files, used=used).items():
+            yield Problem(names[key], str(values[key]), f"{KNOBS[key].allowed}; {fault}")
+    if values.get("transport") == "grpcio":
+        from importlib.util import find_spec  # noqa: PLC0415 - as above
+
+        if find_spec("grpc") is None:
+            fault = "grpcio is not installed: the extra brings it, pip install 'ml-metrics-bridge[grpcio]'"
+            yield Problem(names["transport"], values["transport"], f"{KNOBS['transport'].allowed}; {fault}")
+
+
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     """``key=value,key=value`` with percent-encoded values: W3C baggage without properties, as OpenTelemetry has it."""
     pairs = []
@@ -175,20 +189,64 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def _table(text: str) -> Table:
+    if not text:
+        return DEFAULT
+    from bridge import mapping_file  # noqa: PLC0415 - and tomllib with it: only those pay who have such a file
+
+    return mapping_file.load(_path(text))
+
+
 def _text(text: str) -> str:
     return text
 
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+
+def _folder(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError(text)
+    return Path(text)
+
+
 KNOBS: Mapping[str, Knob] = {
     "endpoint": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         "",
         "http://localhost:4317",
-        "host:port, http://host:port or dns:///host:port; without TLS, without a path; the port is 4317 unless given",
-        _endpoint,
+        endpoint.ALLOWED,
+        endpoint.parse,
     ),
+    "insecure": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"),
+        "",
+        "",
+        "true or false",
+        lambda text: _one_of("true", "false")(text) == "true" if text else None,
+    ),
+    "ca_path": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        "",
+        "",
+        "the path of a PEM file with certificates; empty: the system's bundle",
+        _path_or_none,
+    ),
+    "client_certificate_path": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+        "",
+        "",
+        "the path of a PEM file with a certificate and what it is signed by; empty: none",
+        _path_or_none,
+    ),
+    "client_key_path": Knob(
+        ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+        "",
+        "",
+        "the path of a PEM file with the client certificate's key, without a password; empty: none",
+        _path_or_none,
+    ),
+    "transport": Knob(("BRIDGE_TRANSPORT",), "", "http2", "http2 or grpcio", _one_of("http2", "grpcio")),
     "headers": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
         "",
@@ -258,6 +316,16 @@ KNOBS: Mapping[str, Knob] = {
     "shutdown_budget_seconds": Knob(
         ("BRIDGE_SHUTDOWN_BUDGET",), "seconds", "10", "a number of seconds from 0 to 3600", _number(0, 3600)
     ),
+    "spool_folder": Knob(
+        ("BRIDGE_SPOOL_DIR",), "", "", "the path of a folder; empty: none", lambda text: _folder(text) if text else None
+    ),
+    "spool_size_max_bytes": Knob(
+        ("BRIDGE_SPOOL_SIZE_MAX",),
+        "bytes",
+        "16777216",
+        "a whole number of bytes from 65536 to 1073741824",
+        _whole(65_536, 1_073_741_824),
+    ),
     "exit_after_idle_seconds": Knob(
         ("BRIDGE_EXIT_AFTER_IDLE",),
         "seconds",
@@ -271,6 +339,13 @@ KNOBS: Mapping[str, Knob] = {
         "",
         "the path of a file; empty: none",
         lambda text: _path(text) if text else None,
+    ),
+    "table": Knob(
+        ("BRIDGE_MAPPING_FILE",),
+        "",
+        "",
+        "the path of a mapping file; empty: the nine metrics of docs/metrics.md",
+        _table,
     ),
     "sdk_disabled": Knob(
         ("OTEL_SDK_DISABLED",), "", "false", "true or false", lambda text: _one_of("true", "false")(text) == "true"

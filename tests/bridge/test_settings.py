@@ -89,6 +89,8 @@ def test_the_endpoint_has_these_forms(text: str, host: str, port: int, *, by_sch
         ("BRIDGE_QUEUE_COUNT_MAX", ["0", "1000001"]),
         ("BRIDGE_QUEUE_SIZE_MAX", ["1", "1GiB"]),
         ("BRIDGE_SHUTDOWN_BUDGET", ["-1", "3601"]),
+        ("BRIDGE_SPOOL_DIR", ["a\0b"]),
+        ("BRIDGE_SPOOL_SIZE_MAX", ["1", "16MiB"]),
         ("BRIDGE_EXIT_AFTER_IDLE", ["0", "never"]),
         ("BRIDGE_EXIT_MARKER", ["/shared/"]),
         ("OTEL_SDK_DISABLED", ["1"]),
