@@ -7,9 +7,9 @@ import math
 LATE_SECONDS_MAX = 0.25
 """A slot that is later than this, and later than a period, is missed.
 
-Under high rates the kernel now and then runs a process late, on a busy machine by some hundred milliseconds: what then is
-due is written at once, one after the other, so that the rate is the one that was asked for. At 1000 writes a second the
-backlog of 0.25 s takes about 0.05 s. After a real standstill nobody wants the backlog.
+Under high rates the kernel now and then runs a process late, on a busy machine by some hundred milliseconds: what then
+is due is written at once, one after the other, so that the rate is the one that was asked for. At 1000 writes a second
+the backlog of 0.25 s takes about 0.05 s. After a real standstill nobody wants the backlog.
 """
 
 
