@@ -7,7 +7,7 @@ import os
 import random
 import time
 
-from bridge import __version__, snapshot
+from bridge import __version__, endpoint, snapshot
 from bridge.delivery import Bounds, Delivery, Stats
 from bridge.exit_rule import ExitRule
 from bridge.freshness import Freshness
@@ -58,12 +58,12 @@ def make_intake(settings: Settings) -> Intake:
     file = MetricsFile(
         settings.metrics_file_path, settings.file_size_max_bytes, monotonic=time.monotonic, time_ns=time.time_ns
     )
-    return Intake(file, snapshot.parse, time.sleep)
+    return Intake(file, lambda reading: snapshot.parse(reading, settings.table), time.sleep)
 
 
 def make_instruments(settings: Settings) -> Instruments:
     """The way from snapshots to requests."""
-    return Instruments(settings.resource(host_name=os.uname().nodename), time.time_ns())
+    return Instruments(settings.resource(host_name=os.uname().nodename), time.time_ns(), settings.table)
 
 
 def make_sender(settings: Settings) -> Sender:
@@ -89,8 +89,8 @@ def say_hello(settings: Settings) -> None:
         settings.collection_interval_seconds,
         settings.endpoint,
     )
-    if not settings.endpoint.by_scheme:
-        _log.info("the endpoint names no scheme: taken as plain text, as http:// would say")
+    for guess in endpoint.guesses(settings.endpoint, settings.tls_files):
+        _log.warning("%s", guess)
     if settings.sdk_disabled:
         _log.warning("OTEL_SDK_DISABLED is true: no metric will be sent")
 

@@ -11,12 +11,12 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 from hpack import NeverIndexedHeaderTuple
 
+from bridge.endpoint import Endpoint
 from bridge.errors import TransportError
 from bridge.otlp import METHOD
 from bridge.transports import Answer, Patience
@@ -28,25 +28,6 @@ from bridge.transports.waiting import DEFAULT_TIMING, READABLE, OutOfTimeError, 
 
 _TIMEOUT_MILLISECONDS_MAX = 99_999_999
 """grpc-timeout has at most eight digits."""
-
-
-class Endpoint(Protocol):
-    """Where the collector is."""
-
-    @property
-    def host(self) -> str:
-        """A name or a literal address, IPv6 without brackets."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        ...
-
-    @property
-    def tls(self) -> bool:
-        """Whether the connection is encrypted."""
-        ...
 
 
 class Http2Transport:
@@ -223,12 +204,11 @@ class Http2Transport:
 
 def call_definition(endpoint: Endpoint) -> tuple[Header, ...]:
     """The pseudo-headers, which stand first."""
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     return (
         (b":method", b"POST"),
         (b":scheme", b"https" if endpoint.tls else b"http"),
         (b":path", METHOD.encode("ascii")),
-        (b":authority", f"{host}:{endpoint.port}".encode("idna" if not host.isascii() else "ascii")),
+        (b":authority", endpoint.authority.encode("ascii")),
     )
 
 

@@ -16,6 +16,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived
 from h2.settings import SettingCodes
 from hyperframe.frame import Frame
 
+from bridge.endpoint import Endpoint, Tls
 from bridge.transports.dialing import LookUp
 from bridge.transports.http2 import Http2Transport
 from bridge.transports.waiting import Timing
@@ -49,13 +50,6 @@ class Allowed:
     def close(self) -> None:
         os.close(self._read_end)
         os.close(self._write_end)
-
-
-@dataclass(frozen=True)
-class Target:
-    host: str
-    port: int
-    tls: bool = False
 
 
 @dataclass
@@ -213,13 +207,13 @@ class Wire:
         port: int,
         host: str = "127.0.0.1",
         *,
-        tls: bool = False,
+        tls: Tls | None = None,
         headers: Sequence[tuple[str, str]] = (),
         gzip: bool = False,
         timing: Timing = QUICK,
         look_up: LookUp = socket.getaddrinfo,
     ) -> Http2Transport:
-        target = Target(host, port, tls)
+        target = Endpoint(host, port, tls=tls)
         transport = Http2Transport(target, "bridge-test/1", headers=headers, gzip=gzip, timing=timing, look_up=look_up)
         self._transports.append(transport)
         return transport

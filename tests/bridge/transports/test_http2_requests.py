@@ -203,12 +203,13 @@ def test_pings_are_answered_while_a_call_waits_and_between_calls(wire: Wire):
 def test_neither_tls_nor_an_event_loop_nor_name_tables_are_loaded(wire: Wire):
     server = wire.serve(serve)
     program = f"""
-import sys, time, types
+import sys, time
+from bridge.endpoint import parse
 from bridge.transports.http2 import Http2Transport
 class Patience:
     deadline = staticmethod(lambda: time.monotonic() + 5)
     fileno = staticmethod(lambda: -1)
-transport = Http2Transport(types.SimpleNamespace(host="localhost", port={server.port}, tls=False), "test")
+transport = Http2Transport(parse("http://localhost:{server.port}"), "test")
 assert transport.call(b"", Patience()).status == 0
 print(sorted({{"ssl", "asyncio", "encodings.idna", "http", "urllib.request"}} & set(sys.modules)))
 """
