@@ -11,7 +11,6 @@ from typing import Any
 
 from bridge import wiring
 from bridge.errors import MetricsFileError, SnapshotError
-from bridge.mapping import DEFAULT
 from bridge.settings import Settings
 from bridge.snapshot import Snapshot
 
@@ -80,7 +79,7 @@ def _told(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
         "attributes": dict(snapshot.attributes),
         "metrics": [
             {"name": rule.name, "kind": rule.kind, "unit": rule.unit, "value": snapshot.values[rule.name]}
-            for rule in DEFAULT.metrics
+            for rule in settings.table.metrics
             if rule.name in snapshot.values
         ],
         "left_out": [{"field": field.field, "reason": field.reason} for field in snapshot.left_out],

@@ -154,7 +154,7 @@ class Instruments:
         if self._series is not None:
             before = dict(self._series.labels)
             identity = self._table.identifies_job
-            if found.get(identity, before.get(identity)) == before.get(identity):
+            if identity is None or found.get(identity, before.get(identity)) == before.get(identity):
                 found = before | found
         return tuple(sorted(found.items()))
 

@@ -1,4 +1,8 @@
-"""Which field of the file becomes which metric: the table of the nine, and of the attributes they carry."""
+"""Which field of the file becomes which metric: the table of the nine, and of the attributes they carry.
+
+`bridge/mapping.toml` has the same table as people write it, and a test holds the two together: a bridge that is given
+no table of its own then neither reads nor parses one, which saves memory and the ways in which a file can be broken.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["gauge", "counter", "histogram"]
-FieldPath = tuple[str, ...]
+FieldPath = tuple[str | int, ...]
+"""Keys of objects, and places in lists: from 0, or from -1 at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +19,7 @@ class MetricRule:
     """One field and the metric that it becomes.
 
     Attributes:
-        path: the keys from the root of the file to the field.
+        path: the way from the root of the file to the field.
         name: the metric's name.
         kind: what becomes of a value. A gauge takes any finite number; a counter takes whole numbers from 0; a
             histogram takes finite numbers from 0.
@@ -47,10 +52,15 @@ class Mapping:
 
     metrics: tuple[MetricRule, ...]
     attributes: tuple[AttributeRule, ...]
-    identifies_job: str
-    """The attribute whose change means another job."""
-    written_at: FieldPath = ("timestamp",)
-    started_at: FieldPath = ("job_metadata", "start_time")
+    identifies_job: str | None
+    """The attribute whose change means another job; None: there is one job."""
+    written_at: FieldPath | None = ("timestamp",)
+    started_at: FieldPath | None = ("job_metadata", "start_time")
+
+
+def spelled(path: FieldPath) -> str:
+    """The path as people write it: ``training_metrics.losses[0]``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def _training(field: str) -> FieldPath:

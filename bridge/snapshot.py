@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from bridge.errors import SnapshotError
-from bridge.mapping import DEFAULT, FieldPath, Kind
+from bridge.mapping import DEFAULT, FieldPath, Kind, spelled
 from bridge.mapping import Mapping as Table
 from bridge.metrics_file import Reading
 
@@ -56,7 +56,7 @@ FUTURE_MAX_NANOSECONDS = 24 * 3600 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One field that is not carried, and why. ``field`` is its place in the file, joined by dots."""
+    """One field that is not carried, and why. ``field`` is its place in the file as `mapping.spelled` has it."""
 
     field: str
     reason: Reason
@@ -108,8 +108,10 @@ def parse(reading: Reading, table: Table = DEFAULT) -> Snapshot:
     values = {rule.name: fields.take(rule.path, _JUDGES[rule.kind]) for rule in table.metrics}
     attributes = {rule.name: fields.take(rule.path, attribute) for rule in table.attributes}
     latest = reading.time_unix_nano + FUTURE_MAX_NANOSECONDS
-    written_at = fields.take(table.written_at, lambda value: moment(value, latest))
-    started_at = fields.take(table.started_at, lambda value: moment(value, latest))
+    written_at, started_at = (
+        None if path is None else fields.take(path, lambda value: moment(value, latest))
+        for path in (table.written_at, table.started_at)
+    )
     return Snapshot(
         values=MappingProxyType({name: value for name, value in values.items() if value is not None}),
         attributes=MappingProxyType({name: value for name, value in attributes.items() if value is not None}),
@@ -131,7 +133,7 @@ class _Fields:
         try:
             return judge(self._find(path))
         except _LeaveOut as verdict:
-            self.left_out.append(LeftOut(".".join(path), verdict.reason))
+            self.left_out.append(LeftOut(spelled(path), verdict.reason))
             return None
 
     def _find(self, path: FieldPath) -> object:
@@ -139,9 +141,17 @@ class _Fields:
         for key in path:
             if value is _GIVEN_TWICE:
                 raise _LeaveOut("given-twice")
-            # A section that is no object holds no fields.
-            value = value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
+            value = _step(value, key)
         return value
+
+
+def _step(value: object, key: str | int) -> object:
+    """What a key leads to. A section of another kind holds no fields."""
+    if isinstance(key, str):
+        return value.get(key, _MISSING) if isinstance(value, dict) else _MISSING
+    if isinstance(value, list) and -len(value) <= key < len(value):
+        return value[key]
+    return _MISSING
 
 
 def document(data: bytes) -> dict[str, object]:
