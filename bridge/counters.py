@@ -45,15 +45,19 @@ class Counting:
     def __init__(self, rules: Sequence[MetricRule]) -> None:
         self._rules = tuple(rule for rule in rules if rule.kind == "counter")
         self._seen: dict[str, _Seen] = {}
+        self._started_at: int | None = None
 
-    def steps(self, values: Mapping[str, float], *, appeared: bool) -> dict[str, Step]:
+    def steps(self, values: Mapping[str, float], *, appeared: bool, started_at: int | None = None) -> dict[str, Step]:
         """What a new reading adds, by metric name; a counter that the reading does not speak of is not in it.
 
         Args:
             values: the snapshot's values, all metrics.
             appeared: the file was not there when the bridge began to look, so that all that the first reading says
                 happened since. Looked at for the first reading only.
+            started_at: when the job says that it began; another time than before means that it began again.
         """
+        again = started_at is not None and self._started_at is not None and started_at != self._started_at
+        self._started_at = self._started_at if started_at is None else started_at
         steps: dict[str, Step] = {}
         for rule in self._rules:
             if rule.name not in values:
@@ -66,7 +70,7 @@ class Counting:
                 steps[rule.name] = step = _first(rule, value, epoch, appeared=appeared)
                 self._seen[rule.name] = _Seen(value, epoch, step.added, restarts=False)
                 continue
-            added = min(_later(rule, seen, value, epoch), TOTAL_MAX - seen.total)
+            added = min(_later(rule, seen, value, epoch, again=again), TOTAL_MAX - seen.total)
             steps[rule.name] = Step(added, whole=False)
             seen.value, seen.epoch, seen.total = value, epoch, seen.total + added
         return steps
@@ -79,7 +83,11 @@ def _first(rule: MetricRule, value: int, epoch: int | None, *, appeared: bool) -
     return Step(value if whole else 0, whole)
 
 
-def _later(rule: MetricRule, seen: _Seen, value: int, epoch: int | None) -> int:
+def _later(rule: MetricRule, seen: _Seen, value: int, epoch: int | None, *, again: bool) -> int:
+    # A job that began again and is in its first epoch did so from scratch; later, a checkpoint's numbers say nothing.
+    first_epoch = value if rule.restarts_with is None else epoch
+    if again and first_epoch is not None and first_epoch <= FIRST_EPOCH:
+        return value
     if rule.restarts_with is None:
         if value >= seen.value:
             return value - seen.value

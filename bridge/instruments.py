@@ -94,9 +94,11 @@ class Instruments:
         for name, histogram in self._histograms.items():
             if name in snapshot.values:
                 histogram.record(snapshot.values[name], series.attributes)
-        for name, step in series.counting.steps(snapshot.values, appeared=appeared).items():
-            if step.whole and snapshot.started_at_unix_nano is not None:
-                series.starts[name] = snapshot.started_at_unix_nano
+        started_at = snapshot.started_at_unix_nano
+        steps = series.counting.steps(snapshot.values, appeared=appeared, started_at=started_at)
+        for name, step in steps.items():
+            if step.whole and started_at is not None:
+                series.starts[name] = started_at
             elif step.whole and appeared:
                 series.starts[name] = self._since_unix_nano
             self._counters[name].add(step.added, series.attributes)

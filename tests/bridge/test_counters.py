@@ -30,8 +30,8 @@ def values(text: str) -> dict[str, float]:
     return {name: int(said) for name, said in ((EPOCH, epoch), (BATCH, batch)) if said != "-"}
 
 
-def added(counting: Counting, text: str, *, appeared: bool = False) -> tuple[str, str]:
-    steps = counting.steps(values(text), appeared=appeared)
+def added(counting: Counting, text: str, *, appeared: bool = False, started_at: int | None = 1) -> tuple[str, str]:
+    steps = counting.steps(values(text), appeared=appeared, started_at=started_at)
     return tuple(str(steps[name].added) if name in steps else "-" for name in (BATCH, EPOCH))
 
 
@@ -51,12 +51,19 @@ def test_a_further_reading_adds_what_the_table_says(row: list[str]):
     counting = Counting(DEFAULT.metrics)
     for reading in before.split(";"):
         added(counting, reading)
-    assert added(counting, now) == (batch, epoch)
+    start, _, reading = now.rpartition(";")
+    assert added(counting, reading, started_at={"": 1, "-": None, "start": 2}[start]) == (batch, epoch)
+
+
+def test_a_job_that_begins_again_is_counted_again_each_time():
+    counting = Counting(DEFAULT.metrics)
+    adds = [added(counting, "1, 10", started_at=start) for start in (None, 1, 1, None, 1, 2, 2, 3)]
+    assert adds == [("10", "1"), *[("0", "0")] * 4, ("10", "1"), ("0", "0"), ("10", "1")]
 
 
 def test_the_tables_have_all_their_rows():
     assert len(FIRST) == 6
-    assert len(LATER) == 15
+    assert len(LATER) == 21
 
 
 @pytest.mark.parametrize("batches_per_epoch", [3, 100])

@@ -225,6 +225,18 @@ def test_the_series_of_the_old_job_end_when_another_job_writes():
         assert len(points_of(metric)) == 1
 
 
+def test_another_start_under_the_same_name_counts_the_run_anew_in_the_same_series():
+    made = instruments()
+    made.record(snapshot(epoch=1, batch_number=30))
+    made.collect(SINCE)
+    made.record(snapshot({"start_time": "2024-10-22T11:00:00Z"}, epoch=1, batch_number=40))
+    metrics = decoded(made.collect(SINCE + SECOND))
+    assert not ended(metrics)
+    assert value(metrics, "ml.training.batch_number") == 70
+    assert value(metrics, "ml.training.epoch") == 2
+    assert points_of(metrics["ml.training.epoch"])[0].start_time_unix_nano == JOB_STARTED
+
+
 def test_a_job_that_gives_itself_a_new_name_with_each_write_costs_no_memory():
     made = instruments()
     counts = []
