@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -113,15 +112,14 @@ def decided(endpoint: Endpoint, *, insecure: bool | None, files: Tls) -> Endpoin
     return replace(endpoint, tls=None if insecure else files, decided_by="setting")
 
 
-def guesses(endpoint: Endpoint, files: Tls) -> Iterator[str]:
-    """What the user should hear of a decision that the settings do not spell out, a sentence each."""
-    if endpoint.decided_by == "default" and endpoint.unix_path is None:
-        yield (
-            "the endpoint names no scheme: taken as plain text, as http:// would say "
-            "(https:// or OTEL_EXPORTER_OTLP_INSECURE=false asks for TLS)"
-        )
-    if endpoint.tls is None and files != Tls():
-        yield "certificates are set, but the connection is plain text: they are not used"
+def guess(endpoint: Endpoint) -> str | None:
+    """What the user should hear of a decision that no setting spells out; None: all was said."""
+    if endpoint.decided_by != "default" or endpoint.unix_path is not None:
+        return None
+    return (
+        "the endpoint names no scheme: taken as plain text, as http:// would say "
+        "(https:// or OTEL_EXPORTER_OTLP_INSECURE=false asks for TLS)"
+    )
 
 
 def _unix(rest: str) -> Endpoint:

@@ -14,6 +14,7 @@ from bridge.endpoint import Endpoint, Tls
 from bridge.errors import Problem, SettingsError
 from bridge.mapping import DEFAULT
 from bridge.mapping import Mapping as Table
+from bridge.transports import metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +184,7 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
 def _headers(text: str) -> tuple[tuple[str, str], ...]:
     pairs = tuple((name.lower(), value) for name, value in _pairs(text))
     for name, value in pairs:
-        reserved = name.startswith("grpc-") or name in ("te", "content-type", "user-agent", "host", "connection")
-        if reserved or not re.fullmatch(r"[0-9a-z_.-]+", name) or not re.fullmatch(r"[ -~]*", value):
-            raise ValueError(name)
+        metadata.check(name, value)
     return pairs
 
 
@@ -251,7 +250,8 @@ KNOBS: Mapping[str, Knob] = {
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
         "",
         "",
-        "name=value,name=value with percent-encoded values; not one of gRPC's own headers",
+        "name=value,name=value with percent-encoded values; printable ASCII, or any text where the name ends in -bin; "
+        "not one of gRPC's or HTTP's own headers",
         _headers,
         secret=True,
     ),

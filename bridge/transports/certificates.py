@@ -1,6 +1,6 @@
 """The files of TLS: read without surprises, and judged before anything depends on them.
 
-Reading and judging their form needs no `ssl`, which costs memory: it is asked only where a connection will be encrypted.
+That needs no `ssl`, which costs memory: it is asked only where a connection will be encrypted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CertificateError(Exception):
 Identity = tuple[int, int, int, int]
 
 
-def identity(path: Path) -> Identity | None:
+def identity(path: Path | str) -> Identity | None:
     """Device, inode, mtime in ns and size: another one means that the file was renewed. None: there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - as beside it; pathlib's is the same call

@@ -1,19 +1,27 @@
-"""From a host and a port to a connected socket: every address is tried, each for a bounded time."""
+"""From an endpoint to a connected socket: every address is tried, each for a bounded time."""
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import chain, zip_longest
+from typing import Any, Protocol
 
+from bridge.endpoint import Endpoint
 from bridge.transports.waiting import READABLE, WRITABLE, Waiting
 
 LookUp = Callable[..., Sequence[tuple[Any, ...]]]
 """`socket.getaddrinfo`, or what stands in for it."""
-Address = tuple[socket.AddressFamily, tuple[object, ...]]
+Shuffle = Callable[[list[Any]], None]
+"""`random.shuffle`, or what stands in for it."""
+Address = tuple[socket.AddressFamily, Any]
+"""A family and what `connect` takes for it."""
+UNIX_BACKLOG_LOOK_SECONDS = 0.05
+"""How often a unix socket whose queue of connections is full is tried again: the system cannot be asked to say when."""
 
 
 class DialError(Exception):
@@ -31,29 +39,74 @@ def literal(host: str, port: int) -> Address | None:
     return None
 
 
+class Socket(Protocol):
+    """What carries the bytes: a connected socket that does not block, or what behaves as one."""
+
+    def fileno(self) -> int:
+        """To be polled."""
+        ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Take what came; empty at the end."""
+        ...
+
+    def send(self, data: bytearray, /) -> int:
+        """Give what it takes; how much that was."""
+        ...
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
+class SpokenError(OSError):
+    """An error of a connection that says itself what the matter is, as the end of a sentence about the peer."""
+
+
+def spread(addresses: Sequence[Address], shuffle: Shuffle) -> tuple[Address, ...]:
+    """Put a name's addresses into the order in which they are tried.
+
+    Each family is shuffled, so that many bridges spread over a collector's replicas. Families take turns, the system's
+    preferred one first, so that a family that leads nowhere costs one try and not as many as it has addresses.
+    """
+    families: dict[int, list[Address]] = {}
+    for address in dict.fromkeys(addresses):
+        families.setdefault(address[0], []).append(address)
+    for family in families.values():
+        shuffle(family)
+    return tuple(address for address in chain(*zip_longest(*families.values())) if address is not None)
+
+
 class Resolver:
-    """Looks one name up, anew each time, without ever hanging.
+    """Finds an endpoint's addresses: looks its name up, anew each time, without ever hanging.
 
     The C library's look-up cannot be interrupted, so it runs in a thread of its own that nobody joins. While one hangs
     no second is started: the next call waits for the same.
     """
 
-    def __init__(self, host: str, port: int, look_up: LookUp = socket.getaddrinfo) -> None:
-        self._host = host
-        self._port = port
+    def __init__(
+        self, endpoint: Endpoint, look_up: LookUp = socket.getaddrinfo, shuffle: Shuffle = random.shuffle
+    ) -> None:
+        self._host = endpoint.host
+        self._port = endpoint.port
+        self._known: Address | None = (
+            literal(endpoint.host, endpoint.port)
+            if endpoint.unix_path is None
+            else (socket.AF_UNIX, endpoint.unix_path)
+        )
         self._look_up = look_up
+        self._shuffle = shuffle
         self._running: _LookUp | None = None
 
     def addresses(self, waiting: Waiting, seconds: float) -> tuple[Address, ...]:
-        """Find the addresses, in the order of the system's preference.
+        """Find the addresses, in the order in which they are to be tried (see `spread`).
 
         Raises:
             DialError: the name is not known, or nobody says so within ``seconds``.
             OutOfTimeError: the call's deadline came first.
         """
-        known = literal(self._host, self._port)
-        if known is not None:
-            return (known,)
+        if self._known is not None:
+            return (self._known,)
         if self._running is None:
             try:
                 self._running = _LookUp(self._host, self._port, self._look_up)
@@ -62,7 +115,7 @@ class Resolver:
         if not waiting.wait(self._running.fileno(), READABLE, waiting.now() + seconds):
             raise DialError(f"the name {self._host!r} was not resolved within {seconds:g} s")
         finished, self._running = self._running, None
-        return finished.result()
+        return spread(finished.result(), self._shuffle)
 
 
 class _LookUp:
@@ -99,7 +152,7 @@ class _LookUp:
 
 
 def connect(address: Address, waiting: Waiting, seconds: float) -> socket.socket:
-    """Open a TCP connection; the socket does not block.
+    """Open a connection; the socket does not block.
 
     Raises:
         DialError: refused, unreachable, or not there within ``seconds``.
@@ -121,27 +174,41 @@ def connect(address: Address, waiting: Waiting, seconds: float) -> socket.socket
 
 
 def _connect(sock: socket.socket, address: Address, waiting: Waiting, seconds: float) -> None:
+    until = waiting.now() + seconds
     code = sock.connect_ex(address[1])
+    while code == errno.EAGAIN and waiting.now() < until:  # a unix socket whose queue of connections is full
+        waiting.wait(-1, 0, min(waiting.now() + UNIX_BACKLOG_LOOK_SECONDS, until))
+        code = sock.connect_ex(address[1])
     if code == errno.EINPROGRESS:
-        if not waiting.wait(sock.fileno(), WRITABLE, waiting.now() + seconds):
-            raise DialError(f"{spelled(address)}: did not accept the connection within {seconds:g} s")
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if not code and sock.getsockname() == sock.getpeername():
-        # A port of the ephemeral range that nobody listens on can be given to the very socket that asks for it.
-        code = errno.ECONNREFUSED
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if _ready(sock, waiting, until) else errno.EAGAIN
+    if code == errno.EAGAIN:
+        raise DialError(f"{spelled(address)}: did not accept the connection within {seconds:g} s")
+    if address[0] != socket.AF_UNIX:
+        if not code and sock.getsockname() == sock.getpeername():
+            # A port of the ephemeral range that nobody listens on can be given to the very socket that asks for it.
+            code = errno.ECONNREFUSED
+        if not code:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if code:
         raise OSError(code, os.strerror(code))
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _ready(sock: socket.socket, waiting: Waiting, until: float) -> bool:
+    return waiting.wait(sock.fileno(), WRITABLE, until)
 
 
 def spelled(address: Address) -> str:
-    """Write an address as people do: host:port, an IPv6 host in brackets."""
+    """Write an address as people do: host:port, an IPv6 host in brackets; a unix socket by its path."""
+    if address[0] == socket.AF_UNIX:
+        return f"unix:{address[1]}"
     host, port = address[1][:2]
     return f"[{host}]:{port}" if address[0] == socket.AF_INET6 else f"{host}:{port}"
 
 
 def why(error: OSError) -> str:
     """Say in words what the system said in a number."""
+    if isinstance(error, SpokenError):
+        return str(error)
     match error.errno:
         case errno.ECONNREFUSED:
             return "refused the connection"

@@ -6,11 +6,13 @@ time; no event loop, and no thread but for a name's look-up.
 
 from __future__ import annotations
 
+import random
 import select
 import socket
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
@@ -19,12 +21,15 @@ from hpack import NeverIndexedHeaderTuple
 from bridge.endpoint import Endpoint
 from bridge.errors import TransportError
 from bridge.otlp import METHOD
-from bridge.transports import Answer, Patience
-from bridge.transports.dialing import Address, DialError, LookUp, Resolver, connect, spelled
+from bridge.transports import Answer, Patience, metadata
+from bridge.transports.dialing import Address, DialError, LookUp, Resolver, Shuffle, Socket, connect, spelled
 from bridge.transports.http2_connection import Connection
 from bridge.transports.http2_exchange import Exchange, Header, framed
 from bridge.transports.http2_gate import BrokenError
 from bridge.transports.waiting import DEFAULT_TIMING, READABLE, OutOfTimeError, Timing, Waiting, milliseconds
+
+if TYPE_CHECKING:
+    from bridge.transports.tls import Encryption
 
 _TIMEOUT_MILLISECONDS_MAX = 99_999_999
 """grpc-timeout has at most eight digits."""
@@ -36,10 +41,11 @@ class Http2Transport:
     Args:
         endpoint: where the collector is.
         user_agent: what we call ourselves to it.
-        headers: further request headers, names in lower case.
+        headers: further request headers that `metadata.check` lets pass.
         gzip: whether messages are compressed.
         timing: how long the parts of a call may take.
         look_up: finds a name's addresses.
+        shuffle: puts them into another order.
         clock: monotonic seconds; the deadlines of `Patience` are on the same clock.
     """
 
@@ -52,13 +58,15 @@ class Http2Transport:
         gzip: bool = False,
         timing: Timing = DEFAULT_TIMING,
         look_up: LookUp = socket.getaddrinfo,
+        shuffle: Shuffle = random.shuffle,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
         self._gzip = gzip
         self._timing = timing
         self._clock = clock
-        self._resolver = Resolver(endpoint.host, endpoint.port, look_up)
+        self._resolver = Resolver(endpoint, look_up, shuffle)
+        self._encryption: Encryption | None = None
         self._definition = call_definition(endpoint)
         self._metadata = call_metadata(user_agent, headers, gzip=gzip)
         self._connection: Connection | None = None
@@ -140,9 +148,7 @@ class Http2Transport:
         raise TransportError("; ".join(dict.fromkeys(reasons)) or "the name has no address", may_have_arrived=False)
 
     def _greeted(self, address: Address, waiting: Waiting) -> Connection:
-        if self._endpoint.tls:
-            raise DialError("TLS was asked for, and this version has plain text only")
-        connection = Connection(connect(address, waiting, self._timing.connect), self._clock, self._timing)
+        connection = Connection(self._connected(address, waiting), self._clock, self._timing)
         try:
             connection.greet(waiting)
         except BrokenError as error:
@@ -152,6 +158,19 @@ class Http2Transport:
             connection.close()
             raise
         return connection
+
+    def _connected(self, address: Address, waiting: Waiting) -> Socket:
+        sock = connect(address, waiting, self._timing.connect)
+        if self._endpoint.tls is None:
+            return sock
+        if self._encryption is None:
+            from bridge.transports.tls import Encryption  # noqa: PLC0415 - ssl costs memory; only TLS pays for it
+
+            self._encryption = Encryption(self._endpoint.tls, self._endpoint.server_name)
+        try:
+            return self._encryption.over(sock, waiting, self._timing.handshake)
+        except DialError as error:
+            raise DialError(f"{spelled(address)}: {error}") from error
 
     def _exchange(self, connection: Connection, body: bytes, waiting: Waiting) -> Answer:
         """Send the request and wait for its answer.
@@ -219,6 +238,6 @@ def call_metadata(user_agent: str, headers: Sequence[tuple[str, str]], *, gzip: 
         (b"content-type", b"application/grpc"),
         *([(b"grpc-encoding", b"gzip")] if gzip else []),
         (b"grpc-accept-encoding", b"identity,gzip"),
-        (b"user-agent", user_agent.encode("ascii", "replace")),
+        (b"user-agent", metadata.user_agent(user_agent).encode("ascii")),
     ]
-    return (*own, *((name.encode("ascii"), value.encode("utf-8")) for name, value in headers))
+    return (*own, *(metadata.on_the_wire(name, value) for name, value in headers))

@@ -6,7 +6,6 @@ the peer may do has bounds, and a peer that has gone silent is noticed.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 
 from h2.config import H2Configuration
@@ -23,9 +22,10 @@ from h2.exceptions import H2Error, NoAvailableStreamIDError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
-from bridge.transports.dialing import why
+from bridge.transports.dialing import Socket, why
 from bridge.transports.http2_exchange import Exchange, Header, error_name
 from bridge.transports.http2_gate import FRAME_BYTES_MAX, BrokenError, FrameGate
+from bridge.transports.http2_keepalive import KeepAlive
 from bridge.transports.waiting import READABLE, WRITABLE, Timing, Waiting
 
 HEADER_LIST_BYTES_MAX = 16 << 10
@@ -63,10 +63,11 @@ class Connection:
         timing: when a peer that says nothing is given up.
     """
 
-    def __init__(self, sock: socket.socket, clock: Callable[[], float], timing: Timing) -> None:
+    def __init__(self, sock: Socket, clock: Callable[[], float], timing: Timing) -> None:
         self._sock = sock
         self._clock = clock
-        self._timing = timing
+        self._settings_seconds = timing.settings
+        self._keep_alive = KeepAlive(clock, timing)
         self._unwritten = bytearray()
         self._framed_bytes = 0
         self._write_failure: str | None = None
@@ -75,9 +76,6 @@ class Connection:
         self._settings_received = False
         self._last_stream_id: int | None = None
         self._parting = ""
-        self._heard_at = clock()
-        self._ping_at: float | None = None
-        self._pings = 0
         self._h2 = _Protocol(
             H2Configuration(
                 # What we send we know, and what came is judged as gRPC asks: the checks cost CPU and forgive nothing.
@@ -123,7 +121,7 @@ class Connection:
             BrokenError: it does not, or not in time.
             OutOfTimeError: the call's deadline came first.
         """
-        seconds = self._timing.settings
+        seconds = self._settings_seconds
         until = self._clock() + seconds
         while not self._settings_received:
             self.turn(waiting, until)
@@ -174,36 +172,12 @@ class Connection:
             self._write()
 
     def keep_alive(self, began_at: float) -> float:
-        """Send a PING where a call has heard nothing for too long.
-
-        Args:
-            began_at: when the call began to wait, monotonic seconds.
-
-        Returns:
-            The moment at which to ask again.
-
-        Raises:
-            BrokenError: the peer did not even answer a PING.
-        """
-        now = self._clock()
-        if self._ping_at is not None:
-            gone_at = max(self._ping_at, began_at) + self._timing.ping_answer
-            if now >= gone_at:
-                raise BrokenError("the peer is silent: it answers neither the request nor a PING")
-            return gone_at
-        if self._pings == len(self._timing.ping_after):
-            return now + self._timing.ping_answer
-        ping_at = max(self._heard_at, began_at) + self._timing.ping_after[self._pings]
-        if now < ping_at:
-            return ping_at
-        self._h2.ping(self._pings.to_bytes(8, "big"))
-        self._pings += 1
-        self._ping_at = now
-        return now + self._timing.ping_answer
+        """Send a PING where a call has heard nothing for too long; see `KeepAlive.look`."""
+        return self._keep_alive.look(began_at, self._h2.ping)
 
     def lives(self, since: float) -> bool:
         """Whether the peer gave a sign of life since then, and can be asked for another one."""
-        return self._heard_at > since and self._ping_at is None and self._pings < len(self._timing.ping_after)
+        return self._keep_alive.lives(since)
 
     def turn(self, waiting: Waiting, until: float) -> None:
         """Write what can be written, wait until the moment ``until`` at most, take what came.
@@ -236,8 +210,7 @@ class Connection:
             raise BrokenError(self._told(why(error))) from error
         if not data:
             raise BrokenError(self._told("closed the connection"))
-        self._heard_at = self._clock()
-        self._ping_at = None
+        self._keep_alive.heard()
         self._gate.pass_by(data)
         for event in self._parse(data):
             self._handle(event)
@@ -272,7 +245,7 @@ class Connection:
             case DataReceived():
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         if isinstance(event, ResponseReceived | DataReceived):
-            self._pings = 0
+            self._keep_alive.answered()
         exchange = self._exchange
         if exchange is not None and getattr(event, "stream_id", None) == exchange.stream_id:
             exchange.take(event)

@@ -22,8 +22,11 @@ class Timing:
     """One look-up of a name: as long as the C library gives one name server by default."""
     connect: float = 2.0
     """One address: a lost SYN is sent again after 1 s, so two tries fit in; then the next address is better."""
+    handshake: float = 2.5
+    """Of TLS, from the connection to its end: two round trips and a signature."""
     settings: float = 2.5
-    """From the connection to the peer's first frame: more means that nobody reads there."""
+    """From the connection (with TLS: from the handshake's end) to the peer's first frame: more means that nobody reads
+    there."""
     ping_after: tuple[float, ...] = (2.0, 4.0)
     """A call that hears nothing for so long sends its first, its second PING. There is no third until the peer has
     answered a call: servers count pings without data in between and at the third say GOAWAY (too_many_pings)."""
@@ -69,6 +72,8 @@ class Waiting:
     def wait(self, fileno: int, events: int, until: float) -> bool:
         """Wait until ``fileno`` is ready for ``events`` (or broken), or the moment ``until`` has come.
 
+        A negative ``fileno`` is none: then there is only the moment.
+
         Returns:
             Whether ``fileno`` is ready.
 
@@ -79,13 +84,14 @@ class Waiting:
         while True:
             seconds = min(self.remaining_seconds(), until - self._clock())
             poll = select.poll()
-            poll.register(fileno, events)
+            if fileno >= 0:
+                poll.register(fileno, events)
             if self._woken:
                 seconds = min(seconds, LOOK_AGAIN_SECONDS)
             elif wakeup >= 0:
                 poll.register(wakeup, READABLE)
             ready = [found for found, _ in poll.poll(milliseconds(seconds))]
-            if fileno in ready:
+            if fileno >= 0 and fileno in ready:
                 return True
             self._woken = self._woken or wakeup in ready
             if self._clock() >= until:

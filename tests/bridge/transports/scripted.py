@@ -17,11 +17,11 @@ from h2.settings import SettingCodes
 from hyperframe.frame import Frame
 
 from bridge.endpoint import Endpoint, Tls
-from bridge.transports.dialing import LookUp
+from bridge.transports.dialing import LookUp, Shuffle
 from bridge.transports.http2 import Http2Transport
 from bridge.transports.waiting import Timing
 
-QUICK = Timing(resolve=0.3, connect=0.3, settings=0.3, ping_after=(0.1, 0.2), ping_answer=0.2)
+QUICK = Timing(resolve=0.3, connect=0.3, handshake=0.5, settings=0.3, ping_after=(0.1, 0.2), ping_answer=0.2)
 OK_HEADERS = ((":status", "200"), ("content-type", "application/grpc"))
 
 
@@ -212,9 +212,12 @@ class Wire:
         gzip: bool = False,
         timing: Timing = QUICK,
         look_up: LookUp = socket.getaddrinfo,
+        shuffle: Shuffle = lambda _: None,
     ) -> Http2Transport:
         target = Endpoint(host, port, tls=tls)
-        transport = Http2Transport(target, "bridge-test/1", headers=headers, gzip=gzip, timing=timing, look_up=look_up)
+        transport = Http2Transport(
+            target, "bridge-test/1", headers=headers, gzip=gzip, timing=timing, look_up=look_up, shuffle=shuffle
+        )
         self._transports.append(transport)
         return transport
 

@@ -175,9 +175,3 @@ def test_a_connection_to_itself_counts_as_refused(wire: Wire):
         with pytest.raises(ConnectionRefusedError):
             _connect(sock, (socket.AF_INET, itself), Waiting(wire.allow(), time.monotonic), 1.0)
         assert sock.getpeername() == itself
-
-
-def test_no_plain_text_goes_where_tls_was_asked_for(wire: Wire):
-    server = wire.serve(serve)
-    assert "TLS" in reason_of(wire.transport(server.port, tls=True), wire)
-    assert not server.peers

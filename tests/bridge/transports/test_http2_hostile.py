@@ -26,11 +26,12 @@ from hyperframe.frame import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.endpoint import Endpoint
 from bridge.errors import TransportError
 from bridge.transports import Answer
 from bridge.transports.http2 import Http2Transport
 from bridge.transports.http2_gate import FRAMES_MAX, RECEIVED_BYTES_MAX
-from tests.bridge.transports.scripted import QUICK, Allowed, Peer, ScriptedServer, Target, Wire
+from tests.bridge.transports.scripted import QUICK, Allowed, Peer, ScriptedServer, Wire
 
 SETTINGS = SettingsFrame(0).serialize()
 OK_BLOCK = Encoder().encode(((":status", "200"), ("content-type", "application/grpc")))
@@ -221,7 +222,7 @@ def test_whatever_a_peer_sends_a_call_ends_in_an_answer_or_a_transport_error_by_
             peer.read_to_end()
 
     server, patience = ScriptedServer([script]), Allowed(0.15)
-    transport = Http2Transport(Target("127.0.0.1", server.port), "bridge-test/1", timing=QUICK)
+    transport = Http2Transport(Endpoint("127.0.0.1", server.port), "bridge-test/1", timing=QUICK)
     began = time.monotonic()
     try:
         assert isinstance(transport.call(b"request", patience), Answer)
