@@ -6,22 +6,26 @@
     next_step(now)           Send | Wait | Done: what the sender is to do
     outcome(result, now)     what came of the last Send
     stop(now, budget)        drain: what waits leaves at once; Done when nothing is left or the budget is spent
+    abandon(spooled)         the end: what is left is counted
 
 What holds at every step:
 
-- Each request put is delivered at least once, or counted as dropped by its reason, or still here (`bridge.outbox`).
+- Each request put is delivered at least once, or counted as dropped by its reason, or still here (`bridge.outbox`), or,
+  at the end, on disk for the next start.
 - Requests leave in the order in which they came, and again only after a call that did not end in a delivery.
 - After a failed call one request alone probes; each success doubles what leaves together. So an outage costs one small
   call a try, a lost answer after the first sends one request twice and not hundreds, and a narrow band finds its width.
 - A refused run is halved until the bad request is alone, which is dropped. Where a collector refuses whatever it is
   sent, calls are paced like those after lost connections, once `Bounds.refusals_at_once` came in a row.
 
+For the spool it says what is endangered, and what is new, gone, or came from an earlier run; it knows no disk.
+
 Times are seconds on one monotonic clock, whose value comes in as ``now``. Not thread-safe: the caller holds a lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -31,6 +35,10 @@ from bridge.outbox import INTERNAL_ERROR, REFUSED, Outbox, Request
 
 RESOLUTION_SECONDS = 0.001
 """What is due within this is due now: poll() counts in milliseconds, and a shorter wait is a turn for nothing."""
+
+OVERDUE_SECONDS = 0.9
+"""A call that has taken so long counts as failing when something is put: what is put a second after it began is to be
+as safe as what is put a second after it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Drained, or the budget is spent: nothing is left, everything is counted."""
+    """Drained, or the budget is spent: no further call is made. `Delivery.abandon` counts what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,10 @@ class Stats:
     """Acknowledged, those with rejected points included."""
     dropped: Mapping[str, int]
     """By each of `bridge.outbox.DROP_REASONS`."""
+    spooled: int
+    """Left behind on disk for the next start, and not lost; 0 before the end."""
+    restored: int
+    """Of those put: found on disk at the start."""
     rejected_points: int
     """Data points that the collector left out of what it took (partial success)."""
     calls: Mapping[str, int]
@@ -123,6 +135,18 @@ class Stats:
         return sum(self.dropped.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a spool has to know of the queue."""
+
+    endangered: bool
+    """What is newer is to be on disk."""
+    newer: Sequence[Request]
+    """All that is here and newer than what was asked for, in flight included."""
+    gone_through: int
+    """Everything up to this number has left: delivered or dropped."""
+
+
 class Delivery:
     """See the module. Each rule is one small method."""
 
@@ -132,18 +156,42 @@ class Delivery:
         self._outbox = Outbox(bounds.count, bounds.bytes)
         self._width = bounds.count  # how many may leave together
         self._suspects = 0  # how many of the oldest were in a refused run
-        self._not_before = self._call_ends_at = -inf
+        self._not_before = self._held_until = self._call_began_at = self._call_ends_at = -inf
         self._drain_ends_at: float | None = None
         self._done = False
         self._failures = self._busy = self._refusals = self._breaks = 0  # each in a row
+        self._newest_number = 0
+        self._restored: Sequence[Request] = ()
+        self._restored_count = 0
+        self._carries_all = False  # the call in flight has everything that was here when it began
+        self.endangered = False
+        """A call failed or is overdue, and none has carried and delivered all that waited since."""
         self._rejected_points = 0
         self._last_delivery_at: float | None = None
         self._calls: dict[str, int] = {}
 
-    def put(self, request: Request, now: float) -> None:  # noqa: ARG002 - as all inputs; a rule by age would need it
+    def put(self, request: Request, now: float) -> None:
         """Take a request, make room for it, and count what had to go."""
         gone = self._outbox.put(request)
+        self._newest_number = request.number
         self._suspects = max(0, self._suspects - gone)
+        if self._outbox.in_flight and now - self._call_began_at >= OVERDUE_SECONDS:
+            self.endangered = True
+
+    def hold(self, now: float, seconds: float) -> None:
+        """Send nothing until `restore` was called, or for so long: what an earlier run left behind goes first."""
+        self._held_until = now + seconds
+
+    def restore(self, requests: Sequence[Request]) -> None:
+        """Take what an earlier run left behind, in its order; it goes before all that is here."""
+        self._restored = (*requests, *self._restored)
+        self._held_until = -inf
+
+    def waiting(self, newer_than: int) -> Waiting:
+        """What is here and newer than that number, and how far back everything is gone."""
+        oldest = self._restored[0] if self._restored else self._outbox.oldest()
+        gone_through = self._newest_number if oldest is None else oldest.number - 1
+        return Waiting(self.endangered, self._outbox.newer_than(newer_than) if self.endangered else (), gone_through)
 
     def next_step(self, now: float) -> Send | Wait | Done:
         """Say what to do now.
@@ -153,16 +201,18 @@ class Delivery:
         """
         if self._outbox.in_flight:
             raise RuntimeError("a call is in flight: its outcome comes before the next step")
-        if self._drain_is_over(now):
-            self.abandon()
+        self._take_restored()
+        self._done = self._done or self._drain_is_over(now)
         if self._done:
             return Done()
         if not self._outbox.waits:
             return Wait(None)
-        if self._not_before - now > RESOLUTION_SECONDS:
-            return Wait(self._not_before - now)
+        if self._due_at() - now > RESOLUTION_SECONDS:
+            return Wait(self._due_at() - now)
+        self._call_began_at = now
         self._call_ends_at = now + self._bounds.call_seconds
         requests = self._outbox.take(self._width, self._bounds.batch_bytes)
+        self._carries_all = not self._outbox.waits
         return Send(requests, self.call_ends_at() - now)
 
     def outcome(self, result: Outcome | Broken, now: float) -> None:
@@ -182,6 +232,8 @@ class Delivery:
             self._was_put_off(now + self._reconnect_pause())
         else:
             self._was_broken(now)
+        if not isinstance(result, Delivered):
+            self.endangered = self._outbox.waits
 
     def stop(self, now: float, budget_seconds: float) -> None:
         """Drain from here on: the pause ends, and all must end inside the budget. A later call can only shorten it."""
@@ -192,9 +244,13 @@ class Delivery:
         self._not_before = now
         self._refusals = 0
 
-    def abandon(self) -> None:
-        """End at once: what is left, in flight included, is counted as lost by shutdown, and every step is Done."""
-        self._outbox.close()
+    def abandon(self, spooled: Collection[int] = ()) -> None:
+        """End at once: what is left, in flight included, is lost by shutdown unless spooled; every step is Done.
+
+        Args:
+            spooled: numbers of requests that are on disk.
+        """
+        self._outbox.close(spooled)
         self._done = True
 
     def call_ends_at(self) -> float:
@@ -208,6 +264,8 @@ class Delivery:
             put=outbox.put_count,
             delivered=outbox.delivered_count,
             dropped=outbox.dropped_counts.copy(),
+            spooled=outbox.spooled_count,
+            restored=self._restored_count,
             rejected_points=self._rejected_points,
             calls=self._calls.copy(),
             queue_count=len(outbox),
@@ -216,19 +274,31 @@ class Delivery:
             queue_bytes_max=outbox.bytes_max,
             in_flight=len(outbox.in_flight),
             failures_in_a_row=self._failures,
-            next_attempt_at=self._not_before,
+            next_attempt_at=self._due_at(),
             last_delivery_at=self._last_delivery_at,
         )
+
+    def _take_restored(self) -> None:
+        if self._restored:
+            self._outbox.restore(self._restored)
+            self._restored_count += len(self._restored)
+            self._restored = ()
+            self._suspects = 0
+
+    def _due_at(self) -> float:
+        return max(self._not_before, self._held_until)
 
     def _drain_is_over(self, now: float) -> bool:
         """Nothing left, or no time for another try: to wait for the end of the budget would deliver nothing."""
         if self._drain_ends_at is None:
             return False
-        return not self._outbox.waits or max(now, self._not_before) + RESOLUTION_SECONDS >= self._drain_ends_at
+        return not self._outbox.waits or max(now, self._due_at()) + RESOLUTION_SECONDS >= self._drain_ends_at
 
     def _was_delivered(self, result: Delivered, now: float) -> None:
         self._suspects = max(0, self._suspects - len(self._outbox.in_flight))
         self._outbox.acknowledge()
+        if self._carries_all:
+            self.endangered = False
         self._rejected_points += result.rejected_points
         self._last_delivery_at = self._not_before = now
         self._failures = self._busy = self._refusals = self._breaks = 0

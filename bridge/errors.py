@@ -11,6 +11,7 @@
     │   ├── FileTooLarge        more bytes than the bound
     │   └── FileChanging        a writer was at work during each of a few looks
     ├── SnapshotError           the bytes are no snapshot
+    ├── SpoolError              the disk refuses what the spool needs
     └── TransportError          the call did not end in an answer
 """
 
@@ -119,3 +120,7 @@ class TransportError(BridgeError):
         super().__init__(reason)
         self.reason = reason
         self.may_have_arrived = may_have_arrived
+
+
+class SpoolError(BridgeError):
+    """The disk refuses what the spool needs now; a later try may well succeed. What waits is still in memory."""

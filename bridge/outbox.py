@@ -1,14 +1,15 @@
 """The bounded queue of requests: what waits, what is in flight, and a count of everything that came and went.
 
-It knows no time and no collector. At every moment ``put == delivered + dropped + len(outbox)``, and what is here is
-within both bounds. What is in flight counts against the bounds and is never dropped to make room: until the outcome is
-known, nobody can say whether it is lost. The oldest of those that wait makes room; where all are in flight, that is the
-newcomer.
+It knows no time and no collector. At every moment ``put == delivered + dropped + spooled + len(outbox)``, and what is
+here is within both bounds. What is in flight counts against the bounds and is never dropped to make room: until the
+outcome is known, nobody can say whether it is lost. The oldest of those that wait makes room; where all are in flight,
+that is the newcomer.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 REQUEST_OVERHEAD_BYTES = 240
@@ -28,7 +29,7 @@ class Request:
     """One encoded OTLP export, as it waits."""
 
     number: int
-    """Counts up from 1 in the order of put."""
+    """Counts up in the order of put, from 1; what an earlier run left behind has numbers up to 0."""
     body: bytes
     """The encoded ExportMetricsServiceRequest, compressed by `bridge.packing`."""
     raw_bytes: int
@@ -61,6 +62,7 @@ class Outbox:
         self.cost_bytes = 0
         self.put_count = 0
         self.delivered_count = 0
+        self.spooled_count = 0
         self.dropped_counts = dict.fromkeys(DROP_REASONS, 0)
         self.in_flight: tuple[Request, ...] = ()
         self._waiting: deque[Request] = deque()
@@ -95,6 +97,31 @@ class Outbox:
             gone += 1
         return gone
 
+    def restore(self, requests: Sequence[Request]) -> None:
+        """Take what an earlier run left behind, in its order, as the oldest; nothing is in flight."""
+        self.put_count += len(requests)
+        self.cost_bytes += sum(request.cost_bytes for request in requests)
+        self._waiting.extendleft(reversed(requests))
+        while self._over_bounds():
+            self.drop_oldest(QUEUE_FULL)
+
+    def oldest(self) -> Request | None:
+        """The oldest that is here, be it in flight."""
+        if self.in_flight:
+            return self.in_flight[0]
+        return self._waiting[0] if self._waiting else None
+
+    def newer_than(self, number: int) -> list[Request]:
+        """What is here and has a higher number, in order."""
+        newer = []
+        for request in reversed(self._waiting):
+            if request.number <= number:
+                break
+            newer.append(request)
+        newer.extend(request for request in reversed(self.in_flight) if request.number > number)
+        newer.reverse()
+        return newer
+
     def take(self, count_max: int, raw_bytes_max: int) -> tuple[Request, ...]:
         """Put the oldest in flight: at least one, then as many as fit both limits."""
         batch = [self._waiting.popleft()]
@@ -123,9 +150,15 @@ class Outbox:
         self.cost_bytes -= self._waiting.popleft().cost_bytes
         self.dropped_counts[reason] += 1
 
-    def close(self) -> None:
-        """Give up all that is left, in flight included, and all that still comes, as lost by shutdown."""
-        self.dropped_counts[SHUTDOWN] += len(self)
+    def close(self, spooled: Collection[int] = ()) -> None:
+        """Give up all that is left, in flight included, and all that still comes: as lost by shutdown, unless spooled.
+
+        Args:
+            spooled: numbers of requests that the next start will find on disk.
+        """
+        kept = sum(request.number in spooled for request in (*self.in_flight, *self._waiting)) if spooled else 0
+        self.spooled_count += kept
+        self.dropped_counts[SHUTDOWN] += len(self) - kept
         self._waiting.clear()
         self.in_flight = ()
         self.cost_bytes = 0

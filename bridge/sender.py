@@ -10,15 +10,24 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
+from typing import TYPE_CHECKING
 
 from bridge import otlp, packing
-from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait
+from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait, Waiting
+from bridge.outbox import Request
 from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
 
+if TYPE_CHECKING:
+    from bridge.spooling import Spooling
+
 _JOIN_GRACE_SECONDS = 0.25
+_HOLD_SECONDS = 1.0
+"""For so long what is new waits at the start for what an earlier run left on disk. Reading a full spool takes 0.2 s."""
+_SPOOL_FIRST_SECONDS = 0.5
+"""What waits for so long at the end is put on disk while delivery goes on being tried."""
 _BULLETIN_SECONDS = 5.0
 """A bulletin may take so long; a put or a stop ends it at once."""
 
@@ -34,6 +43,7 @@ class Sender:
         bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery when
             nothing waits; sent once, whatever comes of it, and taken back when the job's data comes.
         rest_seconds: the pause after an unexpected error of our own code.
+        spooling: keeps what waits on disk while delivery fails; None: memory alone.
     """
 
     def __init__(
@@ -45,6 +55,7 @@ class Sender:
         *,
         bulletin: Callable[[], bytes | None] = lambda: None,
         rest_seconds: float = 1.0,
+        spooling: Spooling | None = None,
     ) -> None:
         self._delivery = delivery
         self._transport = transport
@@ -59,6 +70,7 @@ class Sender:
         self._packing = packing.Packing()
         self._rest_seconds = rest_seconds
         self._rest_ends = threading.Event()
+        self._spooling = spooling
         # A daemon: should a transport break its contract and hang, the process can still end inside its budget.
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
@@ -68,6 +80,9 @@ class Sender:
         Raises:
             RuntimeError: no thread can be started, or it was started before.
         """
+        if self._spooling is not None:
+            self._delivery.hold(self._clock(), _HOLD_SECONDS)
+            self._spooling.start(self._waiting, self._restore)
         self._thread.start()
 
     def put(self, encoded: bytes) -> None:
@@ -77,8 +92,11 @@ class Sender:
         with self._lock:
             self._delivery.put(request, self._clock())
             wake, self._waits_for_put = self._waits_for_put, False
+            endangered = self._delivery.endangered
         if wake:
             self._wakeup.wake()
+        if endangered and self._spooling is not None:
+            self._spooling.wake()
 
     def stats(self) -> Stats:
         """All figures of this moment."""
@@ -88,21 +106,57 @@ class Sender:
     def stop(self, budget_seconds: float) -> Stats:
         """Drain and end. Returns when all is delivered or the budget is spent, 0.25 s later at the latest.
 
-        What could not be delivered is counted under the reason "shutdown". A second stop returns the same figures.
+        With a spool that is 0.5 s later, and what could not be delivered is counted as spooled where it is on disk;
+        else it is lost by shutdown. A second stop returns the same figures.
         """
         with self._lock:
             self._delivery.stop(self._clock(), budget_seconds)
             self._waits_for_put = False
         self._wakeup.wake()
         self._rest_ends.set()
-        if self._thread.ident is not None:
-            self._thread.join(max(0.0, budget_seconds) + _JOIN_GRACE_SECONDS)
+        self._join(max(0.0, budget_seconds) + _JOIN_GRACE_SECONDS)
+        spooled = self._spool_all(_JOIN_GRACE_SECONDS)
         with self._lock:
-            self._delivery.abandon()
+            self._delivery.abandon(spooled)
             stats = self._delivery.stats()
         if not self._thread.is_alive():
             self._wakeup.close()  # a thread that hangs may still look at it
         return stats
+
+    def _join(self, seconds: float) -> None:
+        if self._thread.ident is None:
+            return
+        if self._spooling is not None:
+            first_seconds = min(seconds, _SPOOL_FIRST_SECONDS)
+            self._thread.join(first_seconds)
+            seconds -= first_seconds
+            if self._thread.is_alive():
+                self._endanger()
+                self._spooling.wake()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _spool_all(self, seconds: float) -> frozenset[int]:
+        if self._spooling is None:
+            return frozenset()
+        self._endanger()
+        return self._spooling.stop(seconds)
+
+    def _endanger(self) -> None:
+        with self._lock:
+            self._delivery.endangered = True
+
+    # What the spool's thread asks for.
+
+    def _waiting(self, newer_than: int) -> Waiting:
+        with self._lock:
+            return self._delivery.waiting(newer_than)
+
+    def _restore(self, requests: Sequence[Request]) -> None:
+        with self._lock:
+            self._delivery.restore(requests)
+            self._waits_for_put = False  # a bulletin makes way for them, too
+        self._wakeup.wake()
 
     def _run(self) -> None:
         while True:
@@ -155,6 +209,9 @@ class Sender:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())
             after = self._delivery.stats()
+            endangered = self._delivery.endangered
+        if self._spooling is not None and (endangered or self._spooling.busy):
+            self._spooling.wake()
         self._reports.outcome(outcome, before, after)
 
     def _broke(self, error: Exception) -> None:

@@ -48,6 +48,12 @@ class Rig:
     def tell(self, outcome: Delivered | Unreachable | Busy | Refused | Broken) -> None:
         self.delivery.outcome(outcome, self.now)
 
+    def ended(self) -> Rig:
+        """Go on to the end, as the sender does: done, then everything is counted."""
+        assert self.delivery.next_step(self.now) == Done()
+        self.delivery.abandon()
+        return self
+
     def dropped(self, reason: str) -> int:
         return self.delivery.stats().dropped[reason]
 
@@ -338,6 +344,7 @@ def test_with_the_collector_away_the_drain_tries_about_once_a_second_and_ends_in
             rig.tell(REFUSED_CONNECTION)
     assert rig.now - began <= 10
     assert 8 <= attempts <= 13
+    rig.delivery.abandon()
     assert rig.dropped(SHUTDOWN) == rig.delivery.stats().lost == 5
 
 
@@ -357,8 +364,7 @@ def test_the_drain_does_not_wait_for_a_time_beyond_its_budget():
     rig.delivery.stop(rig.now, 10)
     rig.send()
     rig.tell(Busy("RESOURCE_EXHAUSTED", 30.0))
-    assert rig.delivery.next_step(rig.now) == Done()
-    assert rig.dropped(SHUTDOWN) == 3
+    assert rig.ended().dropped(SHUTDOWN) == 3
 
 
 def test_calls_of_the_drain_end_with_its_budget():
@@ -373,8 +379,7 @@ def test_calls_of_the_drain_end_with_its_budget():
 def test_a_stop_without_budget_is_done_at_once_and_counts(budget: float):
     rig = Rig().put(2)
     rig.delivery.stop(rig.now, budget)
-    assert rig.delivery.next_step(rig.now) == Done()
-    assert rig.dropped(SHUTDOWN) == 2
+    assert rig.ended().dropped(SHUTDOWN) == 2
 
 
 def test_a_second_stop_can_only_shorten_the_budget():
@@ -397,8 +402,7 @@ def test_what_is_put_while_draining_is_still_tried():
 def test_what_is_put_after_the_end_is_counted_as_lost():
     rig = Rig()
     rig.delivery.stop(rig.now, 5)
-    rig.delivery.next_step(rig.now)
-    rig.put()
+    rig.ended().put()
     assert rig.dropped(SHUTDOWN) == 1
 
 

@@ -196,6 +196,7 @@ class World:
             # With time for another try it must not give up. The latest is where the jitter may have put it.
             in_vain = max(self.now, model.latest) + SLACK_SECONDS >= model.drain_ends
             self._demand(in_vain, "it gave up before the budget was spent")
+        self.delivery.abandon()
         model.end()
 
     def _check_figures(self) -> None:
