@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+from typing import TYPE_CHECKING
 
 from bridge import __version__, endpoint, snapshot
 from bridge.delivery import Bounds, Delivery, Stats
@@ -21,13 +22,16 @@ from bridge.settings import Settings
 from bridge.stop import Stop
 from bridge.transports.http2 import Http2Transport
 
+if TYPE_CHECKING:
+    from bridge.spooling import Spooling
+
 _log = logging.getLogger("bridge")
 
 
 def run(settings: Settings, stop: Stop) -> None:
     """Run until the end is asked for: the loop in this thread, the sender in its own."""
     say_hello(settings)
-    sender = make_sender(settings)
+    sender = make_sender(settings, make_spooling(settings))
     loop = make_loop(settings, sender)
     sender.start()
     loop.run(stop)
@@ -66,7 +70,7 @@ def make_instruments(settings: Settings) -> Instruments:
     return Instruments(settings.resource(host_name=os.uname().nodename), time.time_ns(), settings.table)
 
 
-def make_sender(settings: Settings) -> Sender:
+def make_sender(settings: Settings, spooling: Spooling | None = None) -> Sender:
     """The way from requests to the collector."""
     bounds = Bounds(
         count=settings.queue_count_max,
@@ -77,7 +81,19 @@ def make_sender(settings: Settings) -> Sender:
         settings.endpoint, f"ml-metrics-bridge/{__version__}", headers=settings.headers, gzip=settings.gzip
     )
     delivery = Delivery(bounds, random.Random())  # noqa: S311 - jitter is no secret
-    return Sender(delivery, transport, time.monotonic, logging.getLogger("bridge.sender"))
+    return Sender(delivery, transport, time.monotonic, logging.getLogger("bridge.sender"), spooling=spooling)
+
+
+def make_spooling(settings: Settings) -> Spooling | None:
+    """What keeps the queue on disk while delivery fails; None: no folder is set."""
+    if settings.spool_folder is None:
+        return None
+    from bridge.spool import Spool  # noqa: PLC0415 - whoever needs no spool need not pay for it
+    from bridge.spool_folder import SpoolFolder  # noqa: PLC0415 - as above
+    from bridge.spooling import Spooling  # noqa: PLC0415 - as above
+
+    spool = Spool(SpoolFolder(settings.spool_folder), settings.spool_size_max_bytes)
+    return Spooling(spool, time.monotonic, logging.getLogger("bridge.spool"))
 
 
 def say_hello(settings: Settings) -> None:
