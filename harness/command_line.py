@@ -39,7 +39,7 @@ from harness.checks import Verdict
 from harness.ledger import LedgerError
 from harness.loading import ScenarioFileError
 from harness.record import RecordError
-from harness.reports import REPORTS, index
+from harness.reports import REPORTS, Judged, index
 from harness.reports.console import draw
 from harness.reports.progress import Progress
 from harness.scenario import Profile, RigName
@@ -158,7 +158,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def judge(run_dir: Path) -> int:
     """Judge a saved record again (or all in a folder), from the folder alone."""
-    judgements = _judged([run_dir], save=True)
+    judgements = [run.judgement for run in _judged([run_dir], save=True)]
     _show(_console(), judgements)
     return batch.exit_code(judgements)
 
@@ -219,18 +219,19 @@ def _plans(chosen: Sequence[Entry], rig: RigName, seed: int, repeat: int, out: P
     return [Plan(scenario, rig, folder, seed) for (scenario, seed), folder in zip(runs, folders, strict=True)]
 
 
-def _judged(paths: Sequence[Path], *, save: bool) -> list[Judgement]:
-    judgements: list[Judgement] = []
+def _judged(paths: Sequence[Path], *, save: bool) -> list[Judged]:
+    runs: list[Judged] = []
     for path in paths:
         folders = batch.run_folders(path)
         if not folders:
             raise click.UsageError(f"{path} is no run folder and holds none: it has no run.json")
         for folder in folders:
             try:
-                judgements.append(batch.judge_folder(folder, save=save))
+                judgement = batch.judge_folder(folder, save=save)
             except (RecordError, LedgerError, OSError) as error:
-                judgements.append(Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name))
-    return judgements
+                judgement = Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name)
+            runs.append(Judged(judgement, folder))
+    return runs
 
 
 def _show(console: Console, judgements: Sequence[Judgement]) -> None:

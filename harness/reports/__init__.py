@@ -1,20 +1,22 @@
-"""Verdicts -> text: one report, one file, one function.
+"""Judged runs -> text: one report, one file, one function.
 
 `REPORTS` is the whole list of those that come as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
 from harness.reports import console, junit, markdown, promises, trend
-from harness.verdict import Judgement
+from harness.reports.contract import Judged, Report, of_verdicts
 
-REPORTS: dict[str, Callable[[Sequence[Judgement]], str]] = {
-    "console": console.render,
-    "markdown": markdown.render,
-    "promises": promises.render,
-    "junit": junit.render,
-    "trend": trend.render,
+__all__ = ["REPORTS", "Judged", "Report"]
+
+REPORTS: Mapping[str, Report] = {
+    "console": of_verdicts(console.render),
+    "markdown": of_verdicts(markdown.render),
+    "promises": of_verdicts(promises.render),
+    "junit": of_verdicts(junit.render),
+    "trend": of_verdicts(trend.render),
 }
 """Every report by the name that the command line gives it."""

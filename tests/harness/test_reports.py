@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
-from harness.reports import REPORTS, console
+from harness.reports import REPORTS, Judged, console
 from harness.reports.figures import figure
 from harness.verdict import WORST_FIRST, Judgement
 
@@ -33,6 +34,11 @@ ERROR = Judgement("missing-file", "embedded", Verdict.HARNESS_ERROR, "The port w
 NOT_RUN = Judgement("cut", "embedded", Verdict.NOT_RUN, "The rig embedded has no scissors.")
 UNSURE = Judgement("torn-writes", "embedded", Verdict.INCONCLUSIVE, "Too few.", "r4", (result(measured=None),))
 ALL = [PASSED, NOT_RUN, UNSURE, ERROR, FAILED]
+
+
+def drawn(form: str, judgements: Sequence[Judgement]) -> str:
+    """The report of runs that left no folder."""
+    return REPORTS[form]([Judged(judgement) for judgement in judgements])
 
 
 def test_the_table_fits_80_columns_with_every_check_unit_and_verdict():
@@ -73,9 +79,9 @@ def test_failing_scenarios_stand_first_with_their_reason_and_their_failing_check
 
 
 def test_the_figures_of_a_run_that_could_not_be_carried_out_are_not_drawn():
-    drawn = Judgement("x", "embedded", Verdict.HARNESS_ERROR, "No sink.", "r", (result(),))
+    broken = Judgement("x", "embedded", Verdict.HARNESS_ERROR, "No sink.", "r", (result(),))
 
-    assert "alive" not in console.render([drawn])
+    assert "alive" not in console.render([broken])
 
 
 def test_a_missed_target_is_marked_and_the_mark_explained():
@@ -107,7 +113,7 @@ def test_figures_have_three_digits_and_no_exponents(value: float | None, written
 
 
 def test_markdown_has_a_row_for_each_check_and_a_reason_for_each_that_did_not_pass():
-    text = REPORTS["markdown"](ALL)
+    text = drawn("markdown", ALL)
 
     assert "| collector-outage/refused | every-write-delivered | FAIL | 31 | 30 | -1 | lost writes | 0.250! |" in text
     assert f"- **FAIL** `collector-outage/refused`: {FAILED.reason}" in text
@@ -115,7 +121,7 @@ def test_markdown_has_a_row_for_each_check_and_a_reason_for_each_that_did_not_pa
 
 
 def test_junit_counts_failures_errors_and_skipped():
-    root = ET.fromstring(REPORTS["junit"](ALL))  # noqa: S314 - our own text
+    root = ET.fromstring(drawn("junit", ALL))  # noqa: S314 - our own text
 
     counts = {suite.get("name"): (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped"))
               for suite in root}  # fmt: skip
@@ -131,11 +137,11 @@ def test_junit_counts_failures_errors_and_skipped():
 def test_junit_is_xml_whatever_a_reason_holds():
     odd = Judgement("x", "embedded", Verdict.FAIL, "\x00 <&> \ud800", "r")
 
-    assert ET.fromstring(REPORTS["junit"]([odd])).find(".//failure") is not None  # noqa: S314 - our own text
+    assert ET.fromstring(drawn("junit", [odd])).find(".//failure") is not None  # noqa: S314 - our own text
 
 
 def test_the_trend_has_every_measured_figure():
-    figures = json.loads(REPORTS["trend"](ALL))
+    figures = json.loads(drawn("trend", ALL))
 
     assert {"name": "collector-outage/refused every-write-delivered", "unit": "lost writes", "value": 31.0} in figures
     assert len(figures) == 3
