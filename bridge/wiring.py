@@ -112,14 +112,15 @@ def say_hello(settings: Settings) -> None:
 
 
 def say_goodbye(settings: Settings, stats: Stats) -> None:
-    """Say in the last line what was delivered and what was lost."""
+    """Say in the last line what was delivered, what was lost and what is kept."""
     lost = ", ".join(f"{count} {reason}" for reason, count in stats.dropped.items() if count)
     _log.log(
         logging.WARNING if lost else logging.INFO,
-        "stopped: %d of %d requests delivered to %s, %d lost%s",
+        "stopped: %d of %d requests delivered to %s, %d lost%s%s",
         stats.delivered,
         stats.put,
         settings.endpoint,
         stats.lost,
         f" ({lost})" if lost else "",
+        f", {stats.spooled} spooled in {settings.spool_folder} for the next start" if stats.spooled else "",
     )
