@@ -179,6 +179,7 @@ class Run:
             self._harm.verify_last()
             self._harm.heal_last()
         self._let_pass(LATE_EXPORTS_SECONDS)
+        self._standing.ask_back_end()
 
     def clear_away(self, *, error: str | None, interrupted: bool) -> None:
         """Heal, stop everything that was started, last first, complete the record.

@@ -18,6 +18,8 @@ FORMAT_VERSION = 1
 RigName = Literal["embedded", "local", "compose", "kubernetes"]
 Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
+Need = Literal["toxiproxy", "real-collector", "prometheus"]
+"""What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing."""
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 _RECORDED = "recorded"

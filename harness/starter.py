@@ -7,9 +7,20 @@ import threading
 from collections.abc import Callable, Sequence
 
 from harness.batch import Plan
+from harness.checks import CHECKS
+from harness.faults import FAULTS
 from harness.rigs import RIGS
 from harness.runner import run_scenario
-from harness.scenario import RigName, Scenario
+from harness.scenario import FaultStep, Need, RigName, Scenario
+
+
+def needs_of(scenario: Scenario) -> frozenset[Need]:
+    """What a scenario's faults and checks need of a rig, beyond a job, a bridge and a sink."""
+    harms = [step.fault for step in scenario.timeline if isinstance(step, FaultStep)]
+    harms += [scenario.stop.under.fault] if scenario.stop.under else []
+    needed = [FAULTS[name].needs for name in harms if name in FAULTS]
+    needed += [CHECKS[spec.check].needs for spec in scenario.checks if spec.check in CHECKS]
+    return frozenset[Need]().union(*needed)
 
 
 class Starter:
@@ -21,6 +32,10 @@ class Starter:
             return f"The scenario runs on {', '.join(scenario.rigs)} only."
         if rig not in RIGS:
             return f"The rig {rig} is not part of this version; there are: {', '.join(RIGS)}."
+        if missing := needs_of(scenario) - RIGS[rig].offers:
+            have = [name for name, other in RIGS.items() if not missing - other.offers]
+            where = f": run it with --rig {have[0]}" if have else ""
+            return f"It needs {', '.join(sorted(missing))}, which the rig {rig} has not{where}."
         lacking = RIGS[rig].lacking()
         return f"The rig {rig} lacks: {'; '.join(lacking)}." if lacking else None
 

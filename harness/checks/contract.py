@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from harness.promises import Budget, Unit
 from harness.record import RunRecord
-from harness.scenario import CheckSpec
+from harness.scenario import CheckSpec, Need
 
 
 class Verdict(StrEnum):
@@ -82,6 +82,8 @@ class Check:
     """Its figure suffers from neighbours: the scenario runs by itself."""
     needs_fault: bool = False
     """It measures from a fault's heal, so the timeline must have a fault."""
+    needs: frozenset[Need] = frozenset()
+    """What not every rig has, and this check looks at."""
 
     def judge(self, record: RunRecord, spec: CheckSpec, budget: Budget | None) -> CheckResult:
         """Hold what the record shows against the scenario's limit, else the promise's documented one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.job_control import JobControl
-from harness.scenario import Strict
+from harness.scenario import Need, Strict
 from harness.waiting import Patience
 
 
@@ -92,3 +92,5 @@ class FaultKind:
     """What a scenario may write under ``with``."""
     build: Callable[[Ground, Any], Fault]
     """Makes one from the ground and an instance of ``parameters``."""
+    needs: frozenset[Need] = frozenset()
+    """What not every rig has, and this fault cannot do without."""

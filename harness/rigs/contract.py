@@ -9,7 +9,7 @@ from typing import Protocol
 
 from harness.faults import Ground
 from harness.processes import Process, Processes
-from harness.scenario import RigName, Scenario
+from harness.scenario import Need, RigName, Scenario
 from harness.waiting import Patience
 
 
@@ -79,6 +79,14 @@ class Standing(Protocol):
         """
         ...
 
+    def ask_back_end(self) -> None:
+        """Once the bridge has ended: write down what the back end behind the collector holds, where there is one.
+
+        Raises:
+            RigError: it does not answer.
+        """
+        ...
+
     def down(self) -> None:
         """Let go of everything that `Processes` does not hold. Raises nothing."""
         ...
@@ -88,6 +96,8 @@ class Rig(Protocol):
     """One kind of ground that runs can be made on. It holds nothing of a run: several may go on side by side."""
 
     name: RigName
+    offers: frozenset[Need]
+    """What it has beyond a job, a bridge and a sink."""
 
     def lacking(self) -> tuple[str, ...]:
         """What this machine lacks for it, each with how to get it; empty: runs can be made."""

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
@@ -13,7 +14,7 @@ from harness.faults import FaultError, Ground
 from harness.job_control import JobControl
 from harness.processes import Process
 from harness.rigs.contract import Deliveries, RigError, Setting
-from harness.scenario import RigName
+from harness.scenario import Need, RigName
 
 _READY_SECONDS = 20.0
 """To start a Python process that imports grpc, on a machine that is busy."""
@@ -68,16 +69,21 @@ class EmbeddedStanding:
         self._controls: list[Control] = []
         self._job: Process | None = None
         self._sink, sink_port = self._start_helper("sink", "--out", str(self._run_dir / "exports.jsonl"))
-        relay, self._port = self._start_helper(
-            "relay", "--upstream", str(sink_port), "--out", str(self._run_dir / "wire.jsonl")
-        )
         job = JobControl(
             self._run_dir / "job.control.json",
             self._run_dir / "ledger.jsonl",
             setting.scenario.job.write_period,
             lambda: self._job is not None and self._job.exit is None,
         )
-        self.ground = Ground(self._shared / "current.json", job, Relayed(relay, self._port), setting.patience)
+        self.ground = self._ground(self._shared / "current.json", job, sink_port)
+
+    def _ground(self, metrics_file: Path, job: JobControl, sink_port: int) -> Ground:
+        """Lay the way from the bridge to the sink; gives what faults may touch of it."""
+        relay, port = self._start_relay(sink_port)
+        return Ground(metrics_file, job, Relayed(relay, port), self._setting.patience)
+
+    def _start_relay(self, upstream: int) -> tuple[Control, int]:
+        return self._start_helper("relay", "--upstream", str(upstream), "--out", str(self._run_dir / "wire.jsonl"))
 
     def start_job(self) -> Process:
         """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
@@ -104,7 +110,7 @@ class EmbeddedStanding:
         """Start the bridge against the relay."""
         bridge = self._setting.scenario.bridge
         variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._port}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.ground.collector.port}",
             "OTEL_SERVICE_NAME": "bridge-under-test",
             "METRICS_FILE_PATH": str(self.ground.metrics_file),
             "COLLECTION_INTERVAL": f"{bridge.interval:g}",
@@ -128,6 +134,9 @@ class EmbeddedStanding:
                     f"the {helper.role} ended in the middle of the run with code {ended.code}: "
                     f"{helper.last_lines() or 'it said nothing'}; run again, and see {helper.log.name}"
                 )
+
+    def ask_back_end(self) -> None:
+        """There is none behind the sink."""
 
     def down(self) -> None:
         """Close the control channels."""
@@ -165,6 +174,7 @@ class Embedded:
     """
 
     name: RigName = "embedded"
+    offers: frozenset[Need] = frozenset()
 
     def __init__(self, job_command: Sequence[str] = _JOB) -> None:
         self._job_command = tuple(job_command)
