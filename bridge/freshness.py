@@ -31,6 +31,9 @@ class Freshness:
         interval_seconds: from tick to tick.
         stale_after_seconds: how long a whole file may stay unchanged. Slow jobs are no hung jobs.
         repeats: who was told what.
+
+    Attributes:
+        news_at_seconds: when the file last changed, as far as is known; None where nothing was read yet.
     """
 
     def __init__(self, *, interval_seconds: float, stale_after_seconds: float, repeats: Repeats) -> None:
@@ -38,12 +41,12 @@ class Freshness:
         self._stale_after_seconds = stale_after_seconds
         self._repeats = repeats
         self._bad: _Bad | None = None
-        self._news_at_seconds: float | None = None
+        self.news_at_seconds: float | None = None
         self._live = True
 
     def news(self, now: float, age_seconds: float) -> None:
         """Note a whole file with a reading that was not seen before, and how old it is."""
-        self._news_at_seconds = now - age_seconds
+        self.news_at_seconds = now - age_seconds
         self.good(now)
 
     def good(self, now: float) -> None:
@@ -73,6 +76,12 @@ class Freshness:
                 self._slip_seconds,
             )
 
+    @property
+    def trouble(self) -> str | None:
+        """What the last look found instead of a whole file."""
+        bad = self._bad  # another thread may ask
+        return None if bad is None else bad.reason
+
     def live(self, now: float) -> bool:
         """Whether what was last read may be shown as the present state of the job."""
         why = self._why_not(now)
@@ -85,11 +94,11 @@ class Freshness:
         return self._live
 
     def _why_not(self, now: float) -> str | None:
-        if self._news_at_seconds is None:
+        if self.news_at_seconds is None:
             return None  # nothing was ever shown
         if self._bad is not None and now - self._bad.since_seconds > self._slip_seconds:
             return f"no whole metrics file for {now - self._bad.since_seconds:.1f} s ({self._bad.reason})"
-        unchanged_seconds = now - self._news_at_seconds
+        unchanged_seconds = now - self.news_at_seconds
         if unchanged_seconds > self._stale_after_seconds:
             return f"the metrics file has not changed for {unchanged_seconds:.0f} s"
         return None

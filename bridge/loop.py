@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,13 +36,31 @@ class Clock:
     time_ns: Callable[[], int]
 
 
+@dataclass(frozen=True, slots=True)
+class LoopStats:
+    """What the loop did so far, as another thread may see it."""
+
+    reads: Mapping[str, int]
+    """Looks by result: ``new``, ``unchanged``, ``no-snapshot`` or the `MetricsFileError`'s kind."""
+    left_out: Mapping[LeftOut, int]
+    """How often each field was left out, by reason, in the order in which that was first seen."""
+    broken_ticks: int
+    """Ticks that ended in an error that nobody foresaw."""
+    ticked_at_seconds: float | None
+    """When a tick last ended, broken ones included; None before the first."""
+    news_at_seconds: float | None
+    """When the file last brought something new, the age of a first reading taken off; None where it never did."""
+    trouble: str | None
+    """Why there is no whole file now; None where there is one, or where nothing was looked at yet."""
+
+
 class Loop:
     """One tick an interval, on schedule: a tick that takes long is not followed by a late one, and none is made up for.
 
     Attributes:
-        reads: looks by result: ``new``, ``unchanged``, ``no-snapshot`` or the `MetricsFileError`'s kind.
-        left_out: how often each field was left out, by reason.
-        broken_ticks: ticks that ended in an error that nobody foresaw.
+        reads: as `LoopStats.reads`.
+        left_out: as `LoopStats.left_out`.
+        broken_ticks: as `LoopStats.broken_ticks`.
     """
 
     def __init__(
@@ -70,16 +88,30 @@ class Loop:
         self.reads: Counter[str] = Counter()
         self.left_out: Counter[LeftOut] = Counter()
         self.broken_ticks = 0
+        self._ticked_at_seconds: float | None = None
 
     def run(self, stop: Stop) -> None:
         """Tick until the end is asked for; then once more, for the job's last write."""
         due = self._clock.monotonic()
         while not stop.wait(due - self._clock.monotonic()):
             self.guarded(self.tick)
+            self._ticked_at_seconds = self._clock.monotonic()
             if self._is_over():
                 break
             due = next_due(due, self._clock.monotonic(), self._interval_seconds)
         self.guarded(self.last_tick)
+
+    def stats(self) -> LoopStats:
+        """All figures of this moment; for any thread."""
+        return LoopStats(
+            # tuple() takes all entries at once, while the loop's thread may add one.
+            reads=dict(tuple(self.reads.items())),
+            left_out=dict(tuple(self.left_out.items())),
+            broken_ticks=self.broken_ticks,
+            ticked_at_seconds=self._ticked_at_seconds,
+            news_at_seconds=self._freshness.news_at_seconds,
+            trouble=self._freshness.trouble,
+        )
 
     def tick(self) -> None:
         """Read, record, hand over."""
