@@ -12,7 +12,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encodin
 ROWS = [
     [cell.strip(" `") for cell in line.strip("|").split("|")]
     for line in DOCUMENT.splitlines()
-    if line.startswith("| `ml.")
+    if line.startswith(("| `ml.training.", "| `ml.validation."))
 ]
 
 
