@@ -40,29 +40,37 @@ def age_of_information(record: RunRecord, spec: CheckSpec) -> Measure:
 
     A job that pauses or ends lets its value age: of that, no more than the write period counts.
     """
+    if not any(arrival.index is not None for arrival in arrivals(record)):
+        return Measure(None, 0, "no update that the job wrote reached the sink")
+    count, worst = 0, None
+    for moment in ages(record, judged(record, spec)):
+        count += 1
+        worst = moment if worst is None or moment[1] > worst[1] else worst
+    if worst is None:
+        return Measure(None, 0, "at no moment of the judged phases there was a value to be seen")
+    now, age, write = worst
+    evidence = f"at {now:.1f} s the newest value at the sink was write {write.sequence}, {age:.2f} s old"
+    return Measure(age, count, evidence, now)
+
+
+def ages(record: RunRecord, spans: tuple[Span, ...]) -> Iterator[tuple[float, float, Write]]:
+    """Return (moment, age of the newest value at the sink, its write) on a 50 ms clock, s.
+
+    Nothing for the moments before the job's first write. As long as nothing has arrived, the first write ages.
+    """
     newest = [(arrival.t, arrival.index) for arrival in arrivals(record) if arrival.index is not None]
     writes = record.ledger.writes
-    if not newest:
-        return Measure(None, 0, "no update that the job wrote reached the sink")
-    worst = (-1.0, 0.0, writes[0])
-    count = position = written = 0
+    position = written = 0
     seen = -1
-    for now in _clock(judged(record, spec)):
+    for now in _clock(spans):
         while position < len(newest) and newest[position][0] <= now:
             seen = max(seen, newest[position][1])
             position += 1
         while written < len(writes) and writes[written].t <= now:
             written += 1
-        if written == 0:
-            continue
-        count += 1
-        age = _age(writes, max(seen, 0), now, write_period_seconds(record))
-        worst = max(worst, (age, now, writes[max(seen, 0)]), key=lambda moment: moment[0])
-    if not count:
-        return Measure(None, 0, "at no moment of the judged phases there was a value to be seen")
-    age, now, write = worst
-    evidence = f"at {now:.1f} s the newest value at the sink was write {write.sequence}, {age:.2f} s old"
-    return Measure(age, count, evidence, now)
+        if written:
+            write = writes[max(seen, 0)]
+            yield now, _age(writes, max(seen, 0), now, write_period_seconds(record)), write
 
 
 def _age(writes: Sequence[Write], seen: int, now: float, period_seconds: float) -> float:
