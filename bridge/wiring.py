@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bridge import __version__, endpoint, snapshot
@@ -20,7 +21,7 @@ from bridge.metrics_file import MetricsFile
 from bridge.sender import Sender
 from bridge.settings import Settings
 from bridge.stop import Stop
-from bridge.transports.http2 import Http2Transport
+from bridge.transports import Transport
 
 if TYPE_CHECKING:
     from bridge.spooling import Spooling
@@ -33,7 +34,7 @@ def run(settings: Settings, stop: Stop) -> None:
     say_hello(settings)
     sender = make_sender(settings, make_spooling(settings))
     loop = make_loop(settings, sender)
-    sender.start()
+    sender.start(make_bulletin(settings, loop, sender))
     loop.run(stop)
     say_goodbye(settings, sender.stop(settings.shutdown_budget_seconds))
 
@@ -77,11 +78,24 @@ def make_sender(settings: Settings, spooling: Spooling | None = None) -> Sender:
         bytes=settings.queue_size_max_bytes,
         call_seconds=settings.call_timeout_seconds,
     )
-    transport = Http2Transport(
-        settings.endpoint, f"ml-metrics-bridge/{__version__}", headers=settings.headers, gzip=settings.gzip
-    )
+    transport = make_transport(settings)
     delivery = Delivery(bounds, random.Random())  # noqa: S311 - jitter is no secret
     return Sender(delivery, transport, time.monotonic, logging.getLogger("bridge.sender"), spooling=spooling)
+
+
+def make_bulletin(settings: Settings, loop: Loop, sender: Sender) -> Callable[[], bytes | None] | None:
+    """What the bridge says of itself; None: nothing."""
+    if not settings.self_metrics_interval_seconds:
+        return None
+    from bridge.self_metrics import SelfMetrics  # noqa: PLC0415 - whoever switched them off need not pay for them
+
+    return SelfMetrics(
+        resource=settings.resource(host_name=os.uname().nodename),
+        loop=loop.stats,
+        sender=sender.stats,
+        clock=Clock(time.monotonic, time.time_ns),
+        every_seconds=settings.self_metrics_interval_seconds,
+    ).when_due
 
 
 def make_spooling(settings: Settings) -> Spooling | None:
@@ -96,6 +110,18 @@ def make_spooling(settings: Settings) -> Spooling | None:
     return Spooling(spool, time.monotonic, logging.getLogger("bridge.spool"))
 
 
+def make_transport(settings: Settings) -> Transport:
+    """The way to make a call. Only the one that is asked for is imported: grpcio costs 14 MiB."""
+    user_agent = f"ml-metrics-bridge/{__version__}"
+    if settings.transport == "grpcio":
+        from bridge.transports.grpcio import GrpcioTransport  # noqa: PLC0415 - see above
+
+        return GrpcioTransport(settings.endpoint, user_agent, headers=settings.headers, gzip=settings.gzip)
+    from bridge.transports.http2 import Http2Transport  # noqa: PLC0415 - see above
+
+    return Http2Transport(settings.endpoint, user_agent, headers=settings.headers, gzip=settings.gzip)
+
+
 def say_hello(settings: Settings) -> None:
     """Say in the first line what is read and where it goes."""
     _log.info(
@@ -105,8 +131,11 @@ def say_hello(settings: Settings) -> None:
         settings.collection_interval_seconds,
         settings.endpoint,
     )
-    for guess in endpoint.guesses(settings.endpoint, settings.tls_files):
-        _log.warning("%s", guess)
+    guess = endpoint.guess(settings.endpoint)
+    if guess is not None:
+        _log.info("%s", guess)
+    if settings.endpoint.tls is None and settings.tls_files != endpoint.Tls():
+        _log.warning("certificates are set, but the connection is plain text: they are not used")
     if settings.sdk_disabled:
         _log.warning("OTEL_SDK_DISABLED is true: no metric will be sent")
 

@@ -48,7 +48,7 @@ def identities(tls: Tls) -> tuple[Identity | None, ...]:
     return tuple(identity(path) for path in paths if path is not None)
 
 
-def read(path: Path) -> bytes:
+def read(path: Path | str) -> bytes:
     """Read a whole file; one that is no regular file is not waited for.
 
     Raises:
@@ -72,7 +72,7 @@ def read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def read_certificates(path: Path) -> bytes:
+def read_certificates(path: Path | str) -> bytes:
     """Read a file of certificates.
 
     Raises:

@@ -24,7 +24,7 @@ _NOT_OURS = frozenset(
         "user-agent",
     }
 )
-"""gRPC's and HTTP's. A peer answers them, given twice or at all, with a protocol error, and nothing would be delivered."""
+"""gRPC's and HTTP's: a peer answers them, given twice or at all, with a protocol error, each time."""
 
 
 def check(name: str, value: str) -> None:
