@@ -40,8 +40,6 @@ class Sender:
         transport: makes the calls, in the sender's thread alone.
         clock: monotonic seconds, the clock that the transport's deadlines are on.
         log: takes changes of state and rate-limited repeats.
-        bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery when
-            nothing waits; sent once, whatever comes of it, and taken back when the job's data comes.
         rest_seconds: the pause after an unexpected error of our own code.
         spooling: keeps what waits on disk while delivery fails; None: memory alone.
     """
@@ -53,7 +51,6 @@ class Sender:
         clock: Callable[[], float],
         log: logging.Logger,
         *,
-        bulletin: Callable[[], bytes | None] = lambda: None,
         rest_seconds: float = 1.0,
         spooling: Spooling | None = None,
     ) -> None:
@@ -64,7 +61,7 @@ class Sender:
         self._lock = threading.Lock()
         self._wakeup = Wakeup()
         self._waits_for_put = False
-        self._bulletin = bulletin
+        self._bulletin: Callable[[], bytes | None] | None = None
         self._bulletin_may_go = False
         self._number = 0
         self._packing = packing.Packing()
@@ -74,12 +71,17 @@ class Sender:
         # A daemon: should a transport break its contract and hang, the process can still end inside its budget.
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
-    def start(self) -> None:
+    def start(self, bulletin: Callable[[], bytes | None] | None = None) -> None:
         """Begin to deliver.
+
+        Args:
+            bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery
+                when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes.
 
         Raises:
             RuntimeError: no thread can be started, or it was started before.
         """
+        self._bulletin = bulletin
         if self._spooling is not None:
             self._delivery.hold(self._clock(), _HOLD_SECONDS)
             self._spooling.start(self._waiting, self._restore)
@@ -97,6 +99,11 @@ class Sender:
             self._wakeup.wake()
         if endangered and self._spooling is not None:
             self._spooling.wake()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still delivers: from start until it was stopped."""
+        return self._thread.is_alive()
 
     def stats(self) -> Stats:
         """All figures of this moment."""
@@ -195,7 +202,7 @@ class Sender:
     def _send_bulletin(self) -> None:
         self._bulletin_may_go = False
         try:
-            encoded = self._bulletin()
+            encoded = None if self._bulletin is None else self._bulletin()
             if encoded is not None:
                 ends_at = self._clock() + _BULLETIN_SECONDS
                 patience = _CallPatience(lambda: ends_at if self._waits_for_put else -inf, self._wakeup)

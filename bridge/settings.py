@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,9 @@ class Settings:
     exit_after_idle_seconds: float | None
     exit_marker_path: Path | None
     table: Table
+    self_metrics_interval_seconds: float
+    health_port: int
+    health_host: str
     sdk_disabled: bool
 
     @classmethod
@@ -194,6 +198,16 @@ def _table(text: str) -> Table:
     from bridge import mapping_file  # noqa: PLC0415 - and tomllib with it: only those pay who have such a file
 
     return mapping_file.load(_path(text))
+
+
+def _address(text: str) -> str:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except OSError:
+            continue
+        return text
+    raise ValueError(text)
 
 
 def _text(text: str) -> str:
@@ -346,6 +360,23 @@ KNOBS: Mapping[str, Knob] = {
         "",
         "the path of a mapping file; empty: the nine metrics of docs/metrics.md",
         _table,
+    ),
+    "self_metrics_interval_seconds": Knob(
+        ("BRIDGE_SELF_METRICS_INTERVAL",),
+        "seconds",
+        "60",
+        "a number of seconds from 60 to 86400; 0: never",
+        lambda text: _number(0, 0)(text) if text.strip("0.") == "" else _number(60, 86_400)(text),
+    ),
+    "health_port": Knob(
+        ("BRIDGE_HEALTH_PORT",), "", "0", "a whole number from 1 to 65535; 0: no health endpoint", _whole(0, 65_535)
+    ),
+    "health_host": Knob(
+        ("BRIDGE_HEALTH_HOST",),
+        "",
+        "127.0.0.1",
+        "a literal IPv4 or IPv6 address; 0.0.0.0 or :: for all of this machine's",
+        _address,
     ),
     "sdk_disabled": Knob(
         ("OTEL_SDK_DISABLED",), "", "false", "true or false", lambda text: _one_of("true", "false")(text) == "true"

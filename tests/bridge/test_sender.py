@@ -439,8 +439,7 @@ class News:
 
 def rig_with(news: Callable[[], bytes | None], transport: FakeTransport) -> Rig:
     rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
-    rig.sender._bulletin = news
-    rig.sender.start()
+    rig.sender.start(news)
     return rig
 
 
