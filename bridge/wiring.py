@@ -114,6 +114,8 @@ def make_transport(settings: Settings) -> Transport:
     """The way to make a call. Only the one that is asked for is imported: grpcio costs 14 MiB."""
     user_agent = f"ml-metrics-bridge/{__version__}"
     if settings.transport == "grpcio":
+        if settings.log_level != "DEBUG":
+            os.putenv("GRPC_VERBOSITY", "NONE")  # it writes lines of its own to stderr, whatever our log looks like
         from bridge.transports.grpcio import GrpcioTransport  # noqa: PLC0415 - see above
 
         return GrpcioTransport(settings.endpoint, user_agent, headers=settings.headers, gzip=settings.gzip)

@@ -152,7 +152,7 @@ class GrpcioTransport:
             case grpc.StatusCode.UNAVAILABLE:
                 if error.initial_metadata() or error.trailing_metadata():
                     return False
-                return not self._stands(channel, waiting)
+                return _never_left(error) or not self._stands(channel, waiting)
         return False
 
     def _stands(self, channel: grpc.Channel, waiting: Waiting) -> bool:
@@ -272,7 +272,11 @@ def _transport_error(error: Any, seconds: float) -> TransportError:  # noqa: ANN
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TransportError(_no_answer(seconds), may_have_arrived=True)
     details = (error.details() or "no reason given")[:MESSAGE_CHARACTERS_MAX]
-    return TransportError(details, may_have_arrived=not details.startswith(_NEVER_LEFT))
+    return TransportError(details, may_have_arrived=not _never_left(error))
+
+
+def _never_left(error: Any) -> bool:  # noqa: ANN401 - as above
+    return (error.details() or "").startswith(_NEVER_LEFT)
 
 
 def _no_answer(seconds: float) -> str:

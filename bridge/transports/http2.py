@@ -25,7 +25,7 @@ from bridge.transports import Answer, Patience, metadata
 from bridge.transports.dialing import Address, DialError, LookUp, Resolver, Shuffle, Socket, connect, spelled
 from bridge.transports.http2_connection import Connection
 from bridge.transports.http2_exchange import Exchange, Header, framed
-from bridge.transports.http2_gate import BrokenError
+from bridge.transports.http2_gate import BrokenError, HungUpError
 from bridge.transports.waiting import DEFAULT_TIMING, READABLE, OutOfTimeError, Timing, Waiting, milliseconds
 
 if TYPE_CHECKING:
@@ -153,11 +153,21 @@ class Http2Transport:
             connection.greet(waiting)
         except BrokenError as error:
             connection.close()
-            raise BrokenError(f"{spelled(address)}: {error}") from error
+            hint = f" {self._hint()}" if isinstance(error, HungUpError) else ""
+            raise BrokenError(f"{spelled(address)}: {error}{hint}") from error
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _hint(self) -> str:
+        """What it may mean that a peer hangs up without a word of HTTP/2."""
+        tls = self._endpoint.tls
+        if tls is None:
+            return "before it spoke HTTP/2 (does it expect TLS? then use https://)"
+        if tls.client_certificate_path is None:
+            return "before it spoke HTTP/2 (does it ask for a client certificate?)"
+        return "before it spoke HTTP/2 (does it accept our client certificate?)"
 
     def _connected(self, address: Address, waiting: Waiting) -> Socket:
         sock = connect(address, waiting, self._timing.connect)

@@ -24,7 +24,7 @@ from hyperframe.frame import Frame, GoAwayFrame
 
 from bridge.transports.dialing import Socket, why
 from bridge.transports.http2_exchange import Exchange, Header, error_name
-from bridge.transports.http2_gate import FRAME_BYTES_MAX, BrokenError, FrameGate
+from bridge.transports.http2_gate import FRAME_BYTES_MAX, BrokenError, FrameGate, HungUpError
 from bridge.transports.http2_keepalive import KeepAlive
 from bridge.transports.waiting import READABLE, WRITABLE, Timing, Waiting
 
@@ -118,7 +118,7 @@ class Connection:
         """Exchange SETTINGS, so that a request goes only to a peer that is known to speak HTTP/2.
 
         Raises:
-            BrokenError: it does not, or not in time.
+            BrokenError: it does not, or not in time; HungUpError where it ended the connection instead.
             OutOfTimeError: the call's deadline came first.
         """
         seconds = self._settings_seconds
@@ -207,9 +207,9 @@ class Connection:
                 raise BrokenError(self._write_failure) from None
             return False
         except OSError as error:
-            raise BrokenError(self._told(why(error))) from error
+            raise HungUpError(self._told(why(error))) from error
         if not data:
-            raise BrokenError(self._told("closed the connection"))
+            raise HungUpError(self._told("closed the connection"))
         self._keep_alive.heard()
         self._gate.pass_by(data)
         for event in self._parse(data):

@@ -15,6 +15,10 @@ class BrokenError(Exception):
     """The connection is over; the text says why, in words for a person."""
 
 
+class HungUpError(BrokenError):
+    """The peer closed or reset the connection, or did so before it said a word of HTTP/2."""
+
+
 class FrameGate:
     """Looks at the frames' headers as they pass by, before h2 gathers a frame whole."""
 
