@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.job_control import JobControl
 from harness.scenario import Need, Strict
+from harness.toxiproxy import Toxic
 from harness.waiting import Patience
 
 
@@ -47,6 +49,125 @@ class CollectorDoor(Protocol):
         ...
 
 
+class Answers(Protocol):
+    """The rig's way to the recording sink, where the bridge talks to it without a collector between."""
+
+    host: str
+    port: int
+    """The sink's own, past everything that stands before it."""
+
+    def decide(self, decision: str, parameters: Mapping[str, object]) -> None:
+        """Let the sink answer every call from now on by a decision of `harness/observers/decisions.py`.
+
+        Raises:
+            FaultError: it could not be told.
+        """
+        ...
+
+
+class Life(Protocol):
+    """A process of the run that a fault may end, start again, or lay hands on."""
+
+    role: str
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now; None: none does."""
+        ...
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal that is none of the run's own: it is not recorded as the order to end.
+
+        Raises:
+            FaultError: there is no process.
+        """
+        ...
+
+    def kill(self) -> None:
+        """End it and its children at once (SIGKILL), as part of the scenario; returns when it is gone.
+
+        Raises:
+            FaultError: there is no process, or it does not end.
+        """
+        ...
+
+    def start(self) -> None:
+        """Start it anew, as it was started the first time.
+
+        Raises:
+            FaultError: it cannot be started, or runs already.
+        """
+        ...
+
+
+class NetworkDoor(Protocol):
+    """The rig's Toxiproxy on the way from the bridge to the collector."""
+
+    host: str
+    port: int
+    """What the bridge dials."""
+
+    def spoil(self, toxics: Sequence[Toxic], *, reconnect: bool) -> None:
+        """Put toxics in place; ``reconnect``: drop what is open, so that every connection begins under them.
+
+        Raises:
+            FaultError: one of them is not there.
+        """
+        ...
+
+    def mend(self, toxics: Sequence[Toxic]) -> None:
+        """Take toxics away.
+
+        Raises:
+            FaultError: one of them is still there.
+        """
+        ...
+
+    def toxics(self) -> tuple[Toxic, ...]:
+        """Read back what is in place.
+
+        Raises:
+            FaultError: it could not be read.
+        """
+        ...
+
+    def cut(self) -> None:
+        """Reset every connection between Toxiproxy and the collector.
+
+        Raises:
+            FaultError: it could not be done.
+        """
+        ...
+
+
+class CollectorMemory(Protocol):
+    """The memory of the rig's real collector, which its memory limiter bounds."""
+
+    def fill(self) -> None:
+        """Fill its memory until it refuses data.
+
+        Raises:
+            FaultError: it takes whatever comes.
+        """
+        ...
+
+    def refuses(self) -> str | None:
+        """Send it data; gives the reason with which it refuses them, None where it takes them.
+
+        Raises:
+            FaultError: it does not answer.
+        """
+        ...
+
+    def empty(self) -> None:
+        """Let go of what fills it, and wait until it takes data again.
+
+        Raises:
+            FaultError: it goes on refusing.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a fault may touch on this rig."""
@@ -56,6 +177,16 @@ class Ground:
     collector: CollectorDoor
     patience: Patience
     """For waits inside of inject and verify; a heal must not be interruptible."""
+    network: NetworkDoor | None = None
+    """None: no Toxiproxy on this rig."""
+    collector_memory: CollectorMemory | None = None
+    """None: no real collector on this rig."""
+    answers: Answers | None = None
+    """None: on this rig the bridge does not talk to the sink itself."""
+    collector_life: Life | None = None
+    """The process that the bridge talks to; None: this rig cannot end it."""
+    bridge: Life | None = None
+    """The bridge under test; None: it does not run yet."""
 
 
 class Fault(Protocol):
