@@ -14,7 +14,17 @@ from pydantic_core import ErrorDetails
 from harness import yaml_lines
 from harness.mending import mended, place_in_file
 from harness.plausibility import Objection, nearest, objections
-from harness.scenario import BridgeSpec, CheckSpec, FaultSpec, FaultStep, JobSpec, Scenario, SteadyStep, StopSpec
+from harness.scenario import (
+    BridgeSpec,
+    CheckSpec,
+    FaultSpec,
+    FaultStep,
+    InnerFault,
+    JobSpec,
+    Scenario,
+    SteadyStep,
+    StopSpec,
+)
 from harness.yaml_lines import Complaint, Document
 
 SIZE_MAX_BYTES = 256 * 1024
@@ -29,6 +39,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("checks",): CheckSpec,
     ("timeline", "steady-step"): SteadyStep,
     ("timeline", "fault-step"): FaultStep,
+    ("timeline", "fault-step", "inner"): InnerFault,
 }
 """Which model reads which place of the file (indices left out)."""
 

@@ -62,6 +62,7 @@ def _timeline(scenario: Scenario) -> Iterator[Objection]:
         place: Path = ("timeline", index)
         if isinstance(step, FaultStep):
             yield from _fault(step, place)
+            yield from _inner(step, (*place, "inner"))
         if step.name in kinds:
             yield Objection((*place, "name"), f"{step.name!r} is the name of a kind of phase", "choose another name")
         if step.name is not None and step.name in names:
@@ -74,6 +75,22 @@ def _timeline(scenario: Scenario) -> Iterator[Objection]:
         yield Objection(("timeline",), "the timeline is empty", "add a step, for example {steady: 5s}")
     if scenario.stop.under is not None:
         yield from _fault(scenario.stop.under, ("stop", "under"))
+
+
+def _inner(step: FaultStep, place: Path) -> Iterator[Objection]:
+    inner = step.inner
+    if inner is None:
+        return
+    yield from _fault(inner, place)
+    if inner.for_ <= 0:
+        yield Objection((*place, "for"), "a fault must last some time")
+    if inner.after + inner.for_ >= step.for_:
+        message = (
+            f"{inner.fault} ends {inner.after + inner.for_:g} s after {step.fault} began, which lasts {step.for_:g} s"
+        )
+        yield Objection(place, message, "let it end before the fault around it does")
+    if inner.fault == step.fault:
+        yield Objection((*place, "fault"), f"{inner.fault} is in place already", "choose another fault")
 
 
 def _fault(spec: FaultSpec, place: Path) -> Iterator[Objection]:
@@ -144,6 +161,8 @@ def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iter
     if spec.samples_at_least is not None and spec.samples_at_least < check.samples_min:
         message = f"{spec.check} asks for at least {check.samples_min} samples itself"
         yield Objection((*place, "samples_at_least"), message, "ask for more, or leave the key out")
+    if spec.keeps_at_least is not None and not check.lets_go:
+        yield Objection((*place, "keeps_at_least"), f"{check.name} lets nothing be lost", "leave the key out")
     if check.name == "cpu-percent":
         longest = _longest_stretch(scenario, spec)
         if longest < WINDOW_SECONDS:

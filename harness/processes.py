@@ -190,6 +190,7 @@ class Processes:
         self._on_event = on_event
         self._all: list[Process] = []
         self._keeper: _Keeper | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def start(
@@ -211,6 +212,8 @@ class Processes:
             raise ProcessError(f"cannot start the {role}: no program {command[0]!r} on PATH; check the command")
         try:
             with self._lock, log.open("ab") as output:
+                if self._closed:
+                    raise ProcessError(f"cannot start the {role}: the run is over")
                 self._keeper = keeper = self._keeper or _Keeper()
                 started = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
                     list(command),
@@ -222,11 +225,11 @@ class Processes:
                     pass_fds=tuple(pass_fds),
                 )
                 keeper.add(started.pid)
+                t = time.monotonic()
+                process = Process(role, started, log)
+                self._all.append(process)
         except OSError as problem:
             raise ProcessError(f"cannot start the {role}: {problem}") from problem
-        t = time.monotonic()
-        process = Process(role, started, log)
-        self._all.append(process)
         self._on_event(t, process, "started", {"create_time": process.create_time})
         process.watch(lambda ended: self._ended(process, ended, keeper))
         return process
@@ -235,11 +238,18 @@ class Processes:
         keeper.remove(process.pid)
         self._on_event(ended.t, process, "exited", {"exit_code": ended.code})
 
-    def signal(self, process: Process, number: signal.Signals) -> float:
-        """Send a signal as part of the run, and have it recorded; gives the moment before it was sent."""
+    def signal(self, process: Process, number: signal.Signals, *, planned: bool = False) -> float:
+        """Send a signal as part of the run, and have it recorded; gives the moment before it was sent.
+
+        Args:
+            process: gets it.
+            number: the signal.
+            planned: the scenario itself wants this kill, so that the end is none of the process' own.
+        """
         t = time.monotonic()
         if process.signal(number):
-            self._on_event(t, process, "killed" if number == signal.SIGKILL else "signalled", {"signal": number.name})
+            facts: dict[str, object] = {"signal": number.name, **({"planned": True} if planned else {})}
+            self._on_event(t, process, "killed" if number == signal.SIGKILL else "signalled", facts)
         return t
 
     def stop_all(self) -> tuple[str, ...]:
@@ -254,6 +264,8 @@ class Processes:
 
     def close(self) -> None:
         """Stop all, and give back what they were held by. Nothing can be started from then on."""
+        with self._lock:
+            self._closed = True
         self.stop_all()
         for process in self._all:
             process.close()

@@ -73,7 +73,9 @@ class Event:
     - ``fault``: ``step``, ``fault``, ``action`` (inject | verify | heal), ``ok``, ``evidence`` (what was seen, one
       sentence), ``took_seconds``; ``t`` is when the action began, so what came after a heal came after its ``t``
     - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited |
-      killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``
+      killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``; ``planned`` (true) where the
+      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own
+    - ``moment``: ``at`` (when the signal to end was to meet the bridge), ``ok``, ``evidence``
     - ``note``: ``text``
     """
 
@@ -136,6 +138,8 @@ class Export:
     request_bytes: int
     resource: dict[str, str | int | float | bool]
     points: tuple[Point, ...]
+    retry_after_seconds: float | None = None
+    """What the answer asked for by RetryInfo."""
 
     @property
     def delivered(self) -> bool:

@@ -74,7 +74,10 @@ class BridgeSpec(Strict):
     interval: Seconds = 1.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     env: dict[str, str] = {}
-    """Further variables. A scenario that needs one of these speaks of our bridge alone."""
+    """Further variables. A scenario that needs one of these speaks of our bridge alone.
+
+    ``{run}`` in a value stands for the run's folder.
+    """
 
 
 class FaultSpec(Strict):
@@ -91,11 +94,19 @@ class SteadyStep(Strict):
     name: Slug | None = None
 
 
+class InnerFault(FaultSpec):
+    """A second fault while another one holds: ``after`` so long, ``for`` so long, and gone before the other one."""
+
+    after: Seconds
+    for_: Annotated[Seconds, Field(alias="for")]
+
+
 class FaultStep(FaultSpec):
     """A fault: inject, verify, hold for so long, verify again, heal; then time to recover."""
 
     for_: Annotated[Seconds, Field(alias="for")]
     recovery: Seconds = 0.0
+    inner: InnerFault | None = None
     name: Slug | None = None
 
 
@@ -111,9 +122,12 @@ Step = Annotated[
 
 
 class StopSpec(Strict):
-    """How the run ends: the job first, at once after its last write the bridge."""
+    """How the run ends: the job first, at once after its last write the bridge, unless ``at`` says otherwise."""
 
     signal: Literal["TERM", "INT"] = "TERM"
+    at: Literal["last-write", "mid-write", "starting"] = "last-write"
+    """When the signal comes: after the job's last write, while half of it stands in the file, or, after the last write,
+    to a bridge that was killed before it and has just begun to start again."""
     grace: Seconds = 20.0
     """After the signal, how long until the harness kills the bridge (recorded; a FAIL of the shutdown promise)."""
     under: FaultSpec | None = None
@@ -131,6 +145,8 @@ class CheckSpec(Strict):
     """A stricter limit than the promise's documented one, in the budget's unit. A looser one is an error."""
     samples_at_least: Annotated[int, Field(ge=1)] | None = None
     """More samples than the check itself asks for. Fewer is an error."""
+    keeps_at_least: Annotated[int, Field(ge=1)] | None = None
+    """Only for a check that lets something be lost: how many writes of each outage must not be."""
 
 
 def _with_aliases(recorded: object) -> object:

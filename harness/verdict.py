@@ -129,8 +129,29 @@ def _doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
     steps = [step for step in scenario.timeline if isinstance(step, FaultStep)]
     for name, step in zip(names, steps, strict=True):
         yield from _fault_doubts(record, step.fault, name)
+        if step.inner is not None:
+            yield from _fault_doubts(record, step.inner.fault, name)
+    yield from _moment_doubts(record, scenario)
     if scenario.stop.under is not None:
         yield from _fault_doubts(record, scenario.stop.under.fault, None, but_not=frozenset(names))
+
+
+def _moment_doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
+    """Whether the signal to end met the bridge when the scenario wanted it to."""
+    at = scenario.stop.at
+    if at == "last-write":
+        return
+    met = [event for event in record.events if event.kind == "moment" and event.data.get("at") == at]
+    if not met:
+        yield f"The bridge was never told to end at the moment that is meant ({at})."
+    elif not met[-1].data.get("ok"):
+        yield f"The signal did not meet the moment that is meant ({at}): {_evidence(met[-1].data)}."
+    elif at == "mid-write" and not _last_write_after(record, met[-1].t):
+        yield "The job's last write was whole before the signal came."
+
+
+def _last_write_after(record: RunRecord, t: float) -> bool:
+    return bool(record.ledger.writes) and record.ledger.writes[-1].t > t
 
 
 def _fault_doubts(

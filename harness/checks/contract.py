@@ -82,6 +82,8 @@ class Check:
     """Its figure suffers from neighbours: the scenario runs by itself."""
     needs_fault: bool = False
     """It measures from a fault's heal, so the timeline must have a fault."""
+    lets_go: bool = False
+    """It lets something be lost, so that ``keeps_at_least`` has a meaning for it."""
     needs: frozenset[Need] = frozenset()
     """What not every rig has, and this check looks at."""
 
@@ -111,6 +113,12 @@ def interval_seconds(record: RunRecord) -> float:
     return float(record.scenario["bridge"]["interval"])
 
 
+def stopped_without_collector(record: RunRecord) -> bool:
+    """Whether the bridge was asked to end while the collector was kept from it."""
+    under = record.scenario.get("stop", {}).get("under") or {}
+    return str(under.get("fault", "")).startswith(("collector-", "network-"))
+
+
 def write_period_seconds(record: RunRecord) -> float:
     """Return how far apart the job's writes should have been in this run."""
     return float(record.scenario["job"]["write_period"])
@@ -122,7 +130,7 @@ def _bounds(record: RunRecord, spec: CheckSpec, budget: Budget | None) -> tuple[
         return spec.at_most, None
     times = {"interval_seconds": interval_seconds(record), "write_period_seconds": write_period_seconds(record)}
     limit = budget.limit(**times) if spec.at_most is None else spec.at_most
-    return limit, budget.goal(**times)
+    return limit, budget.goal(**times, collector_away=stopped_without_collector(record))
 
 
 def _decide(measure: Measure, limit: float | None, samples_min: int, unit: str) -> tuple[Verdict, str]:

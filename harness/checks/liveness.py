@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.checks.arrivals import arrivals
 from harness.checks.contract import Check, Measure, interval_seconds
 from harness.checks.resources import of_bridge
-from harness.checks.spans import heals, process_events, run_end, stop_signal
+from harness.checks.spans import heals, own_ends, process_events, run_end, stop_signal
 from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec
 
@@ -16,10 +16,12 @@ _INTERVALS_TO_SPEAK = 2
 
 
 def alive(record: RunRecord, _spec: CheckSpec) -> Measure:
-    """Count the ends of the bridge's process between its first metric and the signal that asks it to end."""
+    """Count the ends of the bridge's process between its first metric and the signal that asks it to end.
+
+    An end that the scenario itself brought about by SIGKILL is none of them.
+    """
     stop = stop_signal(record)
-    ends = process_events(record, "bridge", "exited", "killed")
-    early = [event for event in ends if stop is None or event.t < stop.t]
+    early = [event for event in own_ends(record, "bridge") if stop is None or event.t < stop.t]
     if early:
         evidence = (
             f"the bridge ended by itself at {early[0].t:.1f} s{_code_of(early[0])}{_fault_before(record, early[0].t)}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from harness.checks.contract import Check, Measure
-from harness.checks.spans import Span, inside, judged
+from harness.checks.spans import Span, by_lives, inside, judged
 from harness.record import ResourceSample, RunRecord, WireSample
 from harness.scenario import CheckSpec
 
@@ -26,7 +26,7 @@ def cpu_percent(record: RunRecord, spec: CheckSpec) -> Measure:
     """Percent of one core in the worst window of at least 10 s, from cumulative CPU time."""
     windows: list[tuple[float, float, float]] = []
     count = 0
-    for span in judged(record, spec):
+    for span in by_lives(record, "bridge", judged(record, spec)):
         samples = [sample for sample in of_bridge(record) if span.holds(sample.t)]
         found = _windows(samples)
         windows += found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks.contract import Check, Measure
-from harness.checks.spans import process_events, stop_signal
+from harness.checks.spans import own_ends, stop_signal
 from harness.record import RunRecord
 from harness.scenario import CheckSpec
 
@@ -11,7 +11,7 @@ from harness.scenario import CheckSpec
 def exit_clean(record: RunRecord, _spec: CheckSpec) -> Measure:
     """From the stop signal to the end with exit code 0, s. Another code, or a kill, is a FAIL."""
     stop = stop_signal(record)
-    ends = process_events(record, "bridge", "exited", "killed")
+    ends = own_ends(record, "bridge")
     if not ends:
         return Measure(None, 0, "the record does not say when the bridge ended")
     end, killed = ends[0], any(event.data["action"] == "killed" for event in ends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.record import Event, Phase, RunRecord
 from harness.scenario import CheckSpec
@@ -76,6 +77,29 @@ def process_events(record: RunRecord, role: str, *actions: str) -> list[Event]:
     ]
 
 
+def planned_kills(record: RunRecord, role: str) -> frozenset[object]:
+    """Return the pids of those lives of a process that the scenario itself ended."""
+    kills = process_events(record, role, "killed")
+    return frozenset(event.data.get("pid") for event in kills if event.data.get("planned"))
+
+
+def own_ends(record: RunRecord, role: str) -> list[Event]:
+    """Return the ends of a process that were no part of the scenario's plan, in order."""
+    planned = planned_kills(record, role)
+    ends = process_events(record, role, "exited", "killed")
+    return [event for event in ends if event.data.get("pid") not in planned or event.data.get("pid") is None]
+
+
+def by_lives(record: RunRecord, role: str, spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Cut stretches where a process was started again: what it used counts from zero there."""
+    starts = [event.t for event in process_events(record, role, "started")]
+    parts: list[Span] = []
+    for span in spans:
+        cuts = [span.start, *(t for t in starts if span.start < t < span.end), span.end]
+        parts += [Span(start, end) for start, end in pairwise(cuts)]
+    return tuple(parts)
+
+
 def stop_signal(record: RunRecord) -> Event | None:
     """Return the signal that asked the bridge to end: that of the drain, for a fault may have signalled it before."""
     signals = process_events(record, "bridge", "signalled")
@@ -85,14 +109,22 @@ def stop_signal(record: RunRecord) -> Event | None:
 
 
 def heals(record: RunRecord, spec: CheckSpec) -> list[Event]:
-    """Return the moments at which a fault of the timeline was taken away, before the bridge was asked to end."""
+    """Return the moments at which a fault of the timeline was taken away, before the bridge was asked to end.
+
+    A fault that was taken away while another one held is none of them: nothing can recover from it yet.
+    """
     stop = stop_signal(record)
-    return [
-        event
-        for event in record.events
-        if event.kind == "fault"
-        and event.data.get("action") == "heal"
-        and event.data.get("ok")
-        and (stop is None or event.t < stop.t)
-        and (not spec.during or event.data.get("step") in spec.during)
-    ]
+    held: set[tuple[object, object]] = set()
+    found: list[Event] = []
+    for event in record.events:
+        key = (event.data.get("step"), event.data.get("fault"))
+        if event.kind == "fault" and event.data.get("action") == "inject":
+            held.add(key)
+        if event.kind != "fault" or event.data.get("action") != "heal":
+            continue
+        held.discard(key)
+        in_time = stop is None or event.t < stop.t
+        asked_for = not spec.during or event.data.get("step") in spec.during
+        if event.data.get("ok") and not held and in_time and asked_for:
+            found.append(event)
+    return found

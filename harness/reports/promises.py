@@ -33,7 +33,8 @@ def stated(budget: Budget) -> str:
 
 def aimed(budget: Budget) -> str:
     """Write our own aim."""
-    return " + ".join((f"{budget.target:g}", *budget.plus))
+    away = "" if budget.target_while_away is None else f" ({budget.target_while_away:g} while the collector is away)"
+    return " + ".join((f"{budget.target:g}", *budget.plus)) + away
 
 
 def measured(judgements: Sequence[Judgement], promise: str, check: str) -> str:
