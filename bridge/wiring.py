@@ -24,6 +24,7 @@ from bridge.stop import Stop
 from bridge.transports import Transport
 
 if TYPE_CHECKING:
+    from bridge.health import Health
     from bridge.spooling import Spooling
 
 _log = logging.getLogger("bridge")
@@ -35,7 +36,10 @@ def run(settings: Settings, stop: Stop) -> None:
     sender = make_sender(settings, make_spooling(settings))
     loop = make_loop(settings, sender)
     sender.start(make_bulletin(settings, loop, sender))
+    health = open_health(settings, loop, sender)
     loop.run(stop)
+    if health is not None:
+        health.ending = True
     say_goodbye(settings, sender.stop(settings.shutdown_budget_seconds))
 
 
@@ -96,6 +100,33 @@ def make_bulletin(settings: Settings, loop: Loop, sender: Sender) -> Callable[[]
         clock=Clock(time.monotonic, time.time_ns),
         every_seconds=settings.self_metrics_interval_seconds,
     ).when_due
+
+
+def open_health(settings: Settings, loop: Loop, sender: Sender) -> Health | None:
+    """Begin to answer probes, where a port is set. The process's end is theirs."""
+    if not settings.health_port:
+        return None
+    from bridge.health import Health, HealthServer  # noqa: PLC0415 - whoever needs no probes need not pay for them
+
+    health = Health(
+        interval_seconds=settings.collection_interval_seconds,
+        loop=loop.stats,
+        sender=sender.stats,
+        sender_is_alive=lambda: sender.is_alive,
+        clock=time.monotonic,
+    )
+    try:
+        HealthServer(health, settings.health_host, settings.health_port)
+    except OSError as error:
+        # Carrying metrics matters more than saying so; a probe that finds nobody says it too.
+        _log.error(
+            "nothing can listen on %s port %d (%s); the bridge goes on without its health endpoint",
+            settings.health_host,
+            settings.health_port,
+            error.strerror,
+        )
+        return None
+    return health
 
 
 def make_spooling(settings: Settings) -> Spooling | None:
