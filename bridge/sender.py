@@ -116,19 +116,19 @@ class Sender:
         With a spool that is 0.5 s later, and what could not be delivered is counted as spooled where it is on disk;
         else it is lost by shutdown. A second stop returns the same figures.
         """
+        self._begin_drain(budget_seconds)
+        self._join(max(0.0, budget_seconds) + _JOIN_GRACE_SECONDS)
+        stats = self._count()
+        if not self._thread.is_alive():
+            self._wakeup.close()  # a thread that hangs may still look at it
+        return stats
+
+    def _begin_drain(self, budget_seconds: float) -> None:
         with self._lock:
             self._delivery.stop(self._clock(), budget_seconds)
             self._waits_for_put = False
         self._wakeup.wake()
         self._rest_ends.set()
-        self._join(max(0.0, budget_seconds) + _JOIN_GRACE_SECONDS)
-        spooled = self._spool_all(_JOIN_GRACE_SECONDS)
-        with self._lock:
-            self._delivery.abandon(spooled)
-            stats = self._delivery.stats()
-        if not self._thread.is_alive():
-            self._wakeup.close()  # a thread that hangs may still look at it
-        return stats
 
     def _join(self, seconds: float) -> None:
         if self._thread.ident is None:
@@ -138,20 +138,24 @@ class Sender:
             self._thread.join(first_seconds)
             seconds -= first_seconds
             if self._thread.is_alive():
-                self._endanger()
-                self._spooling.wake()
+                self._spool_what_waits()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
-    def _spool_all(self, seconds: float) -> frozenset[int]:
-        if self._spooling is None:
-            return frozenset()
-        self._endanger()
-        return self._spooling.stop(seconds)
-
-    def _endanger(self) -> None:
+    def _spool_what_waits(self) -> None:
         with self._lock:
             self._delivery.endangered = True
+        if self._spooling is not None:
+            self._spooling.wake()
+
+    def _count(self) -> Stats:
+        spooled: frozenset[int] = frozenset()
+        if self._spooling is not None:
+            self._spool_what_waits()
+            spooled = self._spooling.stop(_JOIN_GRACE_SECONDS)
+        with self._lock:
+            self._delivery.abandon(spooled)
+            return self._delivery.stats()
 
     # What the spool's thread asks for.
 
