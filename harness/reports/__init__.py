@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.reports import console, junit, markdown, promises, trend
+from harness.reports import console, html, junit, markdown, promises, trend
 from harness.reports.contract import Judged, Report, of_verdicts
 
 __all__ = ["REPORTS", "Judged", "Report"]
 
 REPORTS: Mapping[str, Report] = {
     "console": of_verdicts(console.render),
+    "html": html.render,
     "markdown": of_verdicts(markdown.render),
     "promises": of_verdicts(promises.render),
     "junit": of_verdicts(junit.render),

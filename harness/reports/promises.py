@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.checks import CheckResult
 from harness.promises import Budget
@@ -16,14 +17,34 @@ HEAD = (
 )
 
 
-def render(judgements: Sequence[Judgement]) -> str:
-    """Return a row for each budget of each promise. A budget that no run measured says so."""
-    rows = [
-        f"| {promise} | `{check}` | {stated(budget)} | {aimed(budget)} | {measured(judgements, promise, check)} |"
+@dataclass(frozen=True, slots=True)
+class PromiseRow:
+    """A budget of a promise, and the figure that came nearest to its limit or went beyond it."""
+
+    promise: str
+    check: str
+    budget: Budget
+    worst: CheckResult | None
+    """None: no run measured it."""
+    scenario: str = ""
+
+
+def rows(judgements: Sequence[Judgement]) -> list[PromiseRow]:
+    """Return a row for each budget of each promise."""
+    return [
+        _row(judgements, promise, check, budget)
         for promise, body in load_promises().promises.items()
         for check, budget in body.budgets.items()
     ]
-    return "\n".join((*HEAD, *rows)) + "\n"
+
+
+def render(judgements: Sequence[Judgement]) -> str:
+    """Return a line for each budget of each promise. A budget that no run measured says so."""
+    lines = [
+        f"| {row.promise} | `{row.check}` | {stated(row.budget)} | {aimed(row.budget)} | {measured(row)} |"
+        for row in rows(judgements)
+    ]
+    return "\n".join((*HEAD, *lines)) + "\n"
 
 
 def stated(budget: Budget) -> str:
@@ -37,8 +58,19 @@ def aimed(budget: Budget) -> str:
     return " + ".join((f"{budget.target:g}", *budget.plus)) + away
 
 
-def measured(judgements: Sequence[Judgement], promise: str, check: str) -> str:
-    """Write two cells: the figure that came nearest to its limit or went beyond it, and the scenario that has it."""
+def measured(row: PromiseRow) -> str:
+    """Write two cells: the worst figure, and the scenario that has it."""
+    if row.worst is None:
+        return "not measured | "
+    return f"{figure(row.worst.measured)} ({row.worst.verdict}) | {row.scenario}"
+
+
+def margin(result: CheckResult) -> float:
+    """Return how far a figure is from its limit; a figure without a limit is the worst of all."""
+    return float("-inf") if result.margin is None else result.margin
+
+
+def _row(judgements: Sequence[Judgement], promise: str, check: str, budget: Budget) -> PromiseRow:
     found = [
         (margin(result), judgement.scenario, result)
         for judgement in judgements
@@ -46,11 +78,6 @@ def measured(judgements: Sequence[Judgement], promise: str, check: str) -> str:
         if (result.promise, result.check) == (promise, check) and result.measured is not None
     ]
     if not found:
-        return "not measured | "
+        return PromiseRow(promise, check, budget, None)
     _, scenario, worst = min(found, key=lambda entry: entry[0])
-    return f"{figure(worst.measured)} ({worst.verdict}) | {scenario}"
-
-
-def margin(result: CheckResult) -> float:
-    """Return how far a figure is from its limit; a figure without a limit is the worst of all."""
-    return float("-inf") if result.margin is None else result.margin
+    return PromiseRow(promise, check, budget, worst, scenario)
