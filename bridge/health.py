@@ -118,6 +118,8 @@ class HealthServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS_MAX)
         self._listener.setblocking(False)
+        # Each connection inherits it: what the system holds of those who send without end is bounded, too.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, REQUEST_BYTES_MAX)
         self.port: int = self._listener.getsockname()[1]
         self._clients: dict[int, _Client] = {}  # the one that came first stands first
         self._wakeup = Wakeup()
