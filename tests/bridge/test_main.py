@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -41,6 +42,7 @@ class Collector(MetricsServiceServicer):
 
     def __init__(self) -> None:
         self.losses: list[float | None] = []
+        self.requests: list[set[str]] = []
         self._server = grpc.server(futures.ThreadPoolExecutor(2))
         add_MetricsServiceServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -48,6 +50,7 @@ class Collector(MetricsServiceServicer):
 
     def Export(self, request: ExportMetricsServiceRequest, _: object) -> ExportMetricsServiceResponse:  # noqa: N802 - gRPC's name
         for resource in request.resource_metrics:
+            self.requests.append({metric.name for metric in resource.scope_metrics[0].metrics})
             for metric in resource.scope_metrics[0].metrics:
                 if metric.name == "ml.training.loss":
                     self.losses += [None if point.flags else point.as_double for point in metric.gauge.data_points]
@@ -301,3 +304,79 @@ def test_check_names_what_is_left_out_and_ends_with_1(start: Callable[..., Bridg
         {"field": "training_metrics.gpu_utilization", "reason": "missing"},
     ]
     assert {"name": "ml.training.loss", "kind": "gauge", "unit": "", "value": 0.342} in told["metrics"]
+
+
+def test_what_it_says_of_itself_comes_once_and_apart_from_the_jobs_data(
+    start: Callable[..., Bridge], collector: Collector
+):
+    bridge = start(collector.port)
+    bridge.write(0.5)
+    wait_until(lambda: len(collector.requests) > 8, within=20, what="some ticks")
+    own = [names for names in collector.requests if not any(name.startswith("ml.training.") for name in names)]
+    assert len(own) == 1
+    assert own[0] >= {"ml.bridge.exports", "ml.bridge.queue.size", "process.cpu.time", "ml.bridge.build.info"}
+    assert collector.requests.index(own[0]) == 1, "after the first delivery"
+    assert all(len(names) == 9 for names in collector.requests if names is not own[0])
+
+
+def test_it_says_nothing_of_itself_when_told_so(start: Callable[..., Bridge], collector: Collector):
+    bridge = start(collector.port, BRIDGE_SELF_METRICS_INTERVAL="0")
+    bridge.write(0.5)
+    wait_until(lambda: len(collector.requests) > 3, within=20, what="some ticks")
+    assert all(len(names) == 9 for names in collector.requests)
+
+
+def probed(port: int, path: str) -> tuple[int, list[str]]:
+    with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+        probe.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: probe.recv(4096), b"")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), json.loads(body)["reasons"]
+    return 0, []
+
+
+def test_probes_find_it_live_from_the_start_and_ready_when_it_delivers(
+    start: Callable[..., Bridge], collector: Collector
+):
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    bridge = start(collector.port, BRIDGE_HEALTH_PORT=str(port))
+    wait_until(lambda: probed(port, "/live") == (200, []), within=20, what="it is live")
+    status, reasons = probed(port, "/ready")
+    assert status == 503
+    assert reasons[-1] == "nothing was delivered yet"
+    bridge.write(0.5)
+    wait_until(lambda: probed(port, "/ready") == (200, []), within=20, what="it is ready")
+    collector.stop()
+    wait_until(lambda: probed(port, "/ready")[0] == 503, within=20, what="it is no longer ready")
+    assert "delivery has failed" in probed(port, "/ready")[1][0]
+    assert probed(port, "/live") == (200, [])
+    bridge.process.terminate()
+    wait_until(lambda: probed(port, "/ready")[1][:1] == ["the bridge is ending"], within=20, what="it drains")
+    assert probed(port, "/live") == (200, [])
+
+
+def test_a_health_port_that_is_taken_costs_the_endpoint_and_not_the_bridge(
+    start: Callable[..., Bridge], collector: Collector
+):
+    bridge = start(collector.port, BRIDGE_HEALTH_PORT=str(collector.port))
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a delivery")
+    assert "goes on without its health endpoint" in bridge.log()
+
+
+def test_a_mapping_file_of_ones_own_decides_what_check_shows_and_its_errors_end_it_with_2(
+    start: Callable[..., Bridge], tmp_path: Path
+):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[[metrics]]\nfield = "training_metrics.training_loss"\nname = "own"\nkind = "gauge"\n')
+    bridge = start(1, "check", "--json", BRIDGE_MAPPING_FILE=str(mapping))
+    assert bridge.ends(20)[0] == 0
+    assert json.loads(bridge.log())["metrics"] == [{"name": "own", "kind": "gauge", "unit": "", "value": 0.342}]
+    mapping.write_text(mapping.read_text().replace("gauge", "gage"))
+    bridge = start(1, "check", BRIDGE_MAPPING_FILE=str(mapping), LOG_LEVEL="loud")
+    assert bridge.ends(20)[0] == 2
+    assert f"BRIDGE_MAPPING_FILE='{mapping}:4': metrics[0].kind is 'gage'; write gauge" in bridge.log()
+    assert "LOG_LEVEL='loud'" in bridge.log()
+    assert "Traceback" not in bridge.log()
