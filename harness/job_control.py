@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.waiting import wait_until
 
@@ -24,6 +25,13 @@ class Orders:
     paused: bool = False
     torn_hold_seconds: float = 0.0
     finish: bool = False
+    backdated: bool = False
+    spoiled_fields: tuple[str, ...] = ()
+    spoiled_by: str = "null"
+
+    def as_json(self) -> dict[str, Any]:
+        """What stands in the file, and in the ledger once it was taken up."""
+        return {**asdict(self), "spoiled_fields": list(self.spoiled_fields)}
 
 
 class JobControl:
@@ -74,6 +82,22 @@ class JobControl:
         """
         self._give(replace(self._orders, torn_hold_seconds=hold_seconds))
 
+    def backdate(self, backdated: bool) -> None:
+        """Let each file look older than the one before it.
+
+        Raises:
+            JobError: the job has ended, or did not take it up in time.
+        """
+        self._give(replace(self._orders, backdated=backdated))
+
+    def spoil(self, fields: Sequence[str], by: str = "null") -> None:
+        """Let each write have another of these fields spoiled by what stands there in its place; none: whole again.
+
+        Raises:
+            JobError: the job has ended, or did not take it up in time.
+        """
+        self._give(replace(self._orders, spoiled_fields=tuple(fields), spoiled_by=by))
+
     def finish(self) -> None:
         """Ask for one last write and the end; its end shows that it was taken up."""
         self._orders = replace(self._orders, finish=True)
@@ -90,7 +114,7 @@ class JobControl:
         wait_until(
             lambda: not self.alive or self._taken_up(begin),
             within=self._within_seconds,
-            what=f"the job's ledger says that it took up {asdict(orders)}",
+            what=f"the job's ledger says that it took up {orders.as_json()}",
         )
         if not self.alive:
             raise JobError("the job ended before it took up what it was told")
@@ -98,7 +122,7 @@ class JobControl:
 
     def _write(self) -> None:
         unfinished = self._control.with_name(self._control.name + ".tmp")
-        unfinished.write_text(json.dumps(asdict(self._orders)), encoding="utf-8")
+        unfinished.write_text(json.dumps(self._orders.as_json()), encoding="utf-8")
         unfinished.replace(self._control)
 
     def _taken_up(self, begin: int) -> bool:
@@ -110,4 +134,4 @@ class JobControl:
         except FileNotFoundError:
             return False
         said = [json.loads(line) for line in lines if b'"control"' in line]
-        return any(line.get("kind") == "control" and line.get("applied") == asdict(self._orders) for line in said)
+        return any(line.get("kind") == "control" and line.get("applied") == self._orders.as_json() for line in said)

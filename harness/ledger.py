@@ -1,4 +1,4 @@
-"""Reads ``ledger.jsonl``, which the job writes: what was in the metrics file, and when.
+"""Reads ``ledger.jsonl``, which the job writes: what was in the metrics file, and when; one for each of its processes.
 
 The lines are described in `mock_ml_job/ledger.py`; any job that writes them can be judged. This reader trusts none of
 them: verdicts stand on the ledger, so a line that cannot be is an error and not a guess.
@@ -7,12 +7,14 @@ them: verdicts stand on the ledger, so a line that cannot be is an error and not
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from harness.record import Ledger, RecordError, Write
+from harness.record import JobProcess, Ledger, RecordError, Write
 
 
 class LedgerError(RecordError):
@@ -35,6 +37,7 @@ class _StartLine(_Line):
     t: float
     pid: int
     job: str
+    job_id: str = ""
     period_seconds: Annotated[float, Field(ge=0)]
     write_mode: str
 
@@ -52,6 +55,9 @@ class _Orders(_Line):
     paused: bool
     torn_hold_seconds: Annotated[float, Field(ge=0)]
     finish: bool
+    backdated: bool = False
+    spoiled_fields: list[str] = []
+    spoiled_by: str = ""
 
 
 class _ControlLine(_Line):
@@ -69,6 +75,45 @@ class _EndLine(_Line):
 
 _AnyLine = Annotated[_StartLine | _WriteLine | _ControlLine | _EndLine, Field(discriminator="kind")]
 _LINE: TypeAdapter[_StartLine | _WriteLine | _ControlLine | _EndLine] = TypeAdapter(_AnyLine)
+
+
+def paths(run_dir: Path, *, also: Iterable[str] = ()) -> list[Path]:
+    """Return where the ledgers of a run's job processes stand, or should stand, in the order of their starts.
+
+    Args:
+        run_dir: the run's folder.
+        also: names of files that were there at the run's end.
+    """
+    names = {name for name in also if name.startswith("ledger-")} | {
+        path.name for path in run_dir.glob("ledger-*.jsonl")
+    }
+    return [run_dir / "ledger.jsonl", *(run_dir / name for name in sorted(names, key=_number))]
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("ledger-").removesuffix(".jsonl")
+    return int(digits) if digits.isdecimal() else 0
+
+
+def merged(ledgers: Sequence[Ledger]) -> Ledger:
+    """Make one ledger of those of the job's processes: the file is one register, whoever writes it."""
+    if len(ledgers) == 1:
+        return ledgers[0]
+    numbered = [
+        replace(write, process=number) for number, ledger in enumerate(ledgers, start=1) for write in ledger.writes
+    ]
+    numbered.sort(key=lambda write: write.t)
+    last = numbered[-1].process - 1 if numbered else len(ledgers) - 1
+    return Ledger(
+        writes=tuple(replace(write, sequence=place) for place, write in enumerate(numbered, start=1)),
+        period_seconds=next((one.period_seconds for one in ledgers if one.period_seconds is not None), None),
+        pauses=tuple(sorted(pause for one in ledgers for pause in one.pauses)),
+        ended=ledgers[last].ended,
+        missed=sum(one.missed for one in ledgers),
+        processes=tuple(
+            replace(process, number=number) for number, one in enumerate(ledgers, start=1) for process in one.processes
+        ),
+    )
 
 
 def read(path: Path, *, origin: float = 0.0) -> Ledger:
@@ -129,7 +174,9 @@ class _Story:
             case _StartLine():
                 self._start = line
             case _WriteLine():
-                self._writes.append(Write(line.sequence, t, line.due - self._origin, line.sha256, line.values))
+                job_id = "" if self._start is None else self._start.job_id
+                due = line.due - self._origin
+                self._writes.append(Write(line.sequence, t, due, line.sha256, line.values, job_id))
             case _ControlLine():
                 self._control(t, paused=line.applied.paused)
             case _EndLine():
@@ -146,7 +193,14 @@ class _Story:
             pauses=tuple(pauses),
             ended=ended,
             missed=0 if self._end is None else self._end.missed,
+            processes=self._processes(ended),
         )
+
+    def _processes(self, ended: float | None) -> tuple[JobProcess, ...]:
+        start = self._start
+        if start is None:
+            return ()
+        return (JobProcess(1, start.pid, start.job_id, start.t - self._origin, ended),)
 
     def _control(self, t: float, *, paused: bool) -> None:
         if paused and self._paused_since is None:

@@ -51,6 +51,9 @@ def _times(scenario: Scenario) -> Iterator[Objection]:
         yield Objection(("bridge", "interval"), "the bridge's interval is zero", "write for example 1s")
     if scenario.job.write_period <= 0:
         yield Objection(("job", "write_period"), "the job's write period is zero", "write for example 2s")
+    if scenario.start.without_folder and not scenario.start.job_after:
+        message = "the job makes the folder, and it starts before the bridge"
+        yield Objection(("start", "without_folder"), message, "say with start.job_after how much later the job comes")
     if not scenario.rigs:
         yield Objection(("rigs",), "no rig may run it", "leave the key out to allow all")
 
@@ -192,7 +195,8 @@ def _longest_stretch(scenario: Scenario, spec: CheckSpec) -> float:
 
 def phase_seconds(scenario: Scenario) -> list[float]:
     """Return how long each of the scenario's phases is planned to last; the drain lasts as long as it needs: 0."""
-    seconds = [scenario.warm_up]
+    seconds = [scenario.start.job_after] if scenario.start.job_after else []
+    seconds.append(scenario.warm_up)
     for step in scenario.timeline:
         if isinstance(step, SteadyStep):
             seconds.append(step.steady)

@@ -6,7 +6,8 @@ The folder is appended to as the run goes, so an interrupted run has its part:
 ``run.json``       `Meta`: written at the start, again at the end with ``complete: true``
 ``scenario.json``  the scenario as it was run, variants resolved (JSON of `harness.scenario.Scenario`)
 ``events.jsonl``   `Event` lines: phases, faults, processes
-``ledger.jsonl``   what the job wrote, by the job itself (see `harness/ledger.py`)
+``ledger.jsonl``   what the job wrote, by the job itself (see `harness/ledger.py`); ``ledger-2.jsonl`` and so on where
+                   it was started again, or a second one beside it
 ``exports.jsonl``  `Export` lines, by the recording sink, one for each Export call
 ``resources.jsonl``  `ResourceSample` lines
 ``wire.jsonl``     `WireSample` lines: bytes on the wire between bridge and collector
@@ -94,21 +95,39 @@ class Write:
     """When the open schedule wanted it."""
     sha256: str
     values: dict[str, float | int]
-    """The training_metrics of that write."""
+    """The training_metrics of that write, without those that are no numbers."""
+    job_id: str = ""
+    process: int = 1
+    """Which of the job's processes made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProcess:
+    """One process of the job, by its own ledger."""
+
+    number: int
+    """From 1, in the order of their starts."""
+    pid: int
+    job_id: str
+    started: float
+    ended: float | None
+    """When it said its end; None: it never did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What the job wrote: see `harness/ledger.py` for the file."""
+    """What the job wrote, all of its processes together: see `harness/ledger.py` for the files."""
 
     writes: tuple[Write, ...] = ()
+    """In the order in which they became visible, and numbered in that order."""
     period_seconds: float | None = None
     pauses: tuple[tuple[float, float], ...] = ()
     """Spans in which the job was told not to write."""
     ended: float | None = None
-    """When the job said its end; None: it never did."""
+    """When the process that wrote last said its end; None: it never did."""
     missed: int = 0
     """Writes that the schedule wanted and that were skipped because their time had passed."""
+    processes: tuple[JobProcess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +238,7 @@ def load(run_dir: Path) -> RunRecord:
         scenario=_object(run_dir / "scenario.json"),
         events=events,
         phases=_phases(events, ended),
-        ledger=_ledger(run_dir / "ledger.jsonl", meta),
+        ledger=_ledger(run_dir, meta),
         exports=tuple(sorted(read("exports.jsonl", lambda line: _export(line, origin)), key=lambda one: one.t)),
         resources=read("resources.jsonl", lambda line: ResourceSample(**_timed(line, origin))),
         wire=read("wire.jsonl", lambda line: WireSample(**_timed(line, origin))),
@@ -289,8 +308,10 @@ def _phases(events: tuple[Event, ...], ended: float | None) -> tuple[Phase, ...]
     return tuple(Phase(name, kind, start, end) for (name, kind, start), end in zip(begun, ends, strict=False))
 
 
-def _ledger(path: Path, meta: Meta) -> Ledger:
-    _whole_lines(path, meta)  # the ledger's own reader cannot know that some are missing
+def _ledger(run_dir: Path, meta: Meta) -> Ledger:
     from harness import ledger  # noqa: PLC0415 - the ledger's reader is built on the data classes of this file
 
-    return ledger.read(path, origin=meta.origin)
+    paths = ledger.paths(run_dir, also=meta.lines)
+    for path in paths:
+        _whole_lines(path, meta)  # the ledger's own reader cannot know that some are missing
+    return ledger.merged([ledger.read(path, origin=meta.origin) for path in paths])

@@ -75,7 +75,7 @@ class Recorder:
                 error=error,
                 interrupted=interrupted,
                 ended=self._clock(),
-                lines={name: _count_lines(self.run_dir / name) for name in LINE_FILES},
+                lines={name: _count_lines(self.run_dir / name) for name in self._line_files()},
             )
             self._save_meta()
         except OSError as problem:
@@ -87,6 +87,10 @@ class Recorder:
             if (file := self._files.get(name)) is not None:
                 file.write(text + "\n")
                 file.flush()
+
+    def _line_files(self) -> list[str]:
+        later_ledgers = [path.name for path in self.run_dir.glob("ledger-*.jsonl")]
+        return [*LINE_FILES, *sorted(later_ledgers)]
 
     def _save_meta(self) -> None:
         unfinished = self.run_dir / "run.json.tmp"

@@ -85,20 +85,31 @@ class Run:
         self._observer.watch(watched, every=_OTHERS_EVERY)
         self._up = self._rig.up(Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience))
 
-    def start_job(self) -> None:
-        """Start the job."""
+    def start(self) -> None:
+        """Start job and bridge, in the scenario's order."""
+        wait = self._scenario.start.job_after
+        if wait:
+            self._standing.start_bridge(self._command)
+            self.hold("before-the-job", "warm-up", wait)
         self._standing.start_job()
+        if not wait:
+            self._standing.start_bridge(self._command)
 
-    def start_bridge(self) -> None:
-        """Start the bridge under test."""
-        self._standing.start_bridge(self._command)
-
-    def until_ready(self) -> None:
-        """Wait for the bridge's first metric at the sink.
+    def until_ready(self) -> bool:
+        """Wait for the bridge's first metric at the sink; False: it did not come, and that is for the checks to judge.
 
         Raises:
-            NotReadyError: it did not come within the scenario's ``ready_within``.
+            NotReadyError: it did not come within the scenario's ``ready_within``, though the job was there before.
         """
+        try:
+            self._until_first_metric()
+        except NotReadyError:
+            if not self._scenario.start.job_after:
+                raise
+            return False
+        return True
+
+    def _until_first_metric(self) -> None:
         bridge, within = self._started["bridge"], self._scenario.ready_within
         try:
             self._patience.until(
@@ -120,7 +131,7 @@ class Run:
 
     def named_steps(self) -> Iterator[tuple[str, SteadyStep | FaultStep]]:
         """The timeline's steps with the names of their phases."""
-        names = [name for name, kind in self._scenario.phase_names[1:] if kind in {"steady", "fault"}]
+        names = [name for name, kind in self._scenario.phase_names if kind in {"steady", "fault"}]
         return zip(names, self._scenario.timeline, strict=False)
 
     def hold(self, name: str, kind: PhaseKind, seconds: float) -> None:

@@ -54,17 +54,16 @@ def run_scenario(
     interrupted = False
     try:
         run.rig_up()
-        run.start_job()
-        run.start_bridge()
-        run.until_ready()
-        run.hold("warm-up", "warm-up", scenario.warm_up)
-        for name, step in run.named_steps():
-            if isinstance(step, SteadyStep):
-                run.hold(name, "steady", step.steady)
-            else:
-                run.break_and_heal(name, step)
-        run.hold("settle", "steady", scenario.settle)
-        run.until_the_job_ends_by_itself()
+        run.start()
+        if run.until_ready():
+            run.hold("warm-up", "warm-up", scenario.warm_up)
+            for name, step in run.named_steps():
+                if isinstance(step, SteadyStep):
+                    run.hold(name, "steady", step.steady)
+                else:
+                    run.break_and_heal(name, step)
+            run.hold("settle", "steady", scenario.settle)
+            run.until_the_job_ends_by_itself()
         run.drain()
         error = None
     except InterruptedRunError:

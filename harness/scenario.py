@@ -61,11 +61,21 @@ class JobSpec(Strict):
 
     kind: Literal["mock", "train"] = "mock"
     write_period: Seconds = 2.0
-    write_mode: Literal["rename", "in-place"] = "rename"
+    write_mode: Literal["rename", "in-place", "symlink"] = "rename"
     epochs: Annotated[int, Field(ge=1)] = 100_000
     batches_per_epoch: Annotated[int, Field(ge=1)] = 100
     ends_by_itself: bool = False
     """True: the run waits for the job's own end. False: the harness asks for one last write and the end."""
+
+
+class StartSpec(Strict):
+    """How the run begins: usually the job first, then the bridge."""
+
+    job_after: Seconds = 0.0
+    """More than 0: the bridge first, and so much later the job. A bridge that never gets ready is then judged, no error
+    of the harness: not to be there for the first value is what such a scenario is about."""
+    without_folder: bool = False
+    """The metrics file's folder is not there either until the job makes it."""
 
 
 class BridgeSpec(Strict):
@@ -167,6 +177,7 @@ class Scenario(Strict):
     tags: tuple[Slug, ...] = ()
     profile: Profile = "smoke"
     rigs: tuple[RigName, ...] = ("embedded", "local", "compose", "kubernetes")
+    start: StartSpec = StartSpec()
     job: JobSpec = JobSpec()
     bridge: BridgeSpec = BridgeSpec()
     ready_within: Seconds = 20.0
@@ -189,7 +200,8 @@ class Scenario(Strict):
     @property
     def phase_names(self) -> tuple[tuple[str, PhaseKind], ...]:
         """Every phase of the run in order: name and kind. A step without a name is called by kind and number."""
-        phases: list[tuple[str, PhaseKind]] = [("warm-up", "warm-up")]
+        phases: list[tuple[str, PhaseKind]] = [("before-the-job", "warm-up")] if self.start.job_after else []
+        phases.append(("warm-up", "warm-up"))
         for number, step in enumerate(self.timeline, start=1):
             if isinstance(step, SteadyStep):
                 phases.append((step.name or f"steady-{number}", "steady"))

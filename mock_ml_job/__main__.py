@@ -57,6 +57,7 @@ def _run(settings: Settings, work: Work, stop: Stop) -> None:
         ledger.start(
             start,
             job=settings.kind,
+            job_id=settings.job_id,
             period_seconds=settings.write_interval_seconds,
             write_mode=settings.write_mode,
         )
@@ -80,7 +81,9 @@ def _run(settings: Settings, work: Work, stop: Stop) -> None:
 
 
 def _mock(settings: Settings) -> Work:
-    curves = mock.Curves(seed=settings.seed, batches_per_epoch=settings.batches_per_epoch)
+    curves = mock.Curves(
+        seed=settings.seed, batches_per_epoch=settings.batches_per_epoch, first_number=settings.first_number
+    )
     states = mock.states(curves, total_epochs=settings.total_epochs, batches_per_epoch=settings.batches_per_epoch)
     return lambda job: mock.run(job, states)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TextIO
 
+from mock_ml_job.document import FIELDS
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -20,6 +22,12 @@ class Orders:
     """More than 0: each write is made in place in two halves, with this pause between."""
     finish: bool = False
     """One last write at once, then the end. Stronger than ``paused``."""
+    backdated: bool = False
+    """Each file looks older than the one before it: its time of change goes backwards from an hour ago."""
+    spoiled_fields: tuple[str, ...] = ()
+    """In each write one of these fields of the file, in turn, has `spoiled_by` in place of its value."""
+    spoiled_by: str = "null"
+    """What stands there, as it is: need not be JSON."""
 
 
 class OrdersError(ValueError):
@@ -39,13 +47,18 @@ def parse(data: bytes) -> Orders:
     known = {field.name for field in fields(Orders)}
     if not isinstance(wanted, dict) or set(wanted) - known:
         raise OrdersError(f"must be an object with no other keys than {', '.join(sorted(known))}")
-    for name in ("paused", "finish"):
+    for name in ("paused", "finish", "backdated"):
         if not isinstance(wanted.get(name, False), bool):
             raise OrdersError(f"{name} must be true or false")
     hold = wanted.get("torn_hold_seconds", 0.0)
     if isinstance(hold, bool) or not isinstance(hold, int | float) or not 0 <= hold < math.inf:
         raise OrdersError("torn_hold_seconds must be a number of seconds, 0 or more")
-    return Orders(**{**wanted, "torn_hold_seconds": float(hold)})
+    if not isinstance(wanted.get("spoiled_by", ""), str):
+        raise OrdersError("spoiled_by must be a text")
+    spoiled = wanted.get("spoiled_fields", [])
+    if not isinstance(spoiled, list) or any(name not in FIELDS for name in spoiled):
+        raise OrdersError(f"spoiled_fields must be a list of fields of the file: {', '.join(FIELDS)}")
+    return Orders(**{**wanted, "torn_hold_seconds": float(hold), "spoiled_fields": tuple(spoiled)})
 
 
 class Control:

@@ -13,11 +13,23 @@ from mock_ml_job.metrics import Metrics
 
 _NAMES = tuple(field.name for field in fields(Metrics))
 _NAMES_WITHOUT_GPU = tuple(name for name in _NAMES if name != "gpu_utilization")
+FIELDS = ("timestamp", "job_id", "model_name", "dataset", "start_time", *_NAMES)
+"""All fields of the file by their last key."""
 
 
 def timestamp_now() -> str:
     """Return the wall time as the file has it: ISO 8601 with microseconds and offset."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """One field of the file that is not as it should be."""
+
+    field: str
+    """One of `FIELDS`."""
+    by: str
+    """What stands there in place of its value, as it is; need not be JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +45,44 @@ class Document:
     """Puts metrics into the file's form: JSON indented by 2, UTF-8, no newline at the end."""
 
     def __init__(self, *, job_id: str, model_name: str, dataset: str, start_time: str) -> None:
-        metadata = {"job_id": job_id, "model_name": model_name, "dataset": dataset, "start_time": start_time}
-        self._with_gpu = _form(metadata, _NAMES)
-        self._without_gpu = _form(metadata, _NAMES_WITHOUT_GPU)
+        self._metadata = {"job_id": job_id, "model_name": model_name, "dataset": dataset, "start_time": start_time}
+        self._forms: dict[tuple[bool, Spoil | None], _Form] = {}
 
-    def of(self, metrics: Metrics, timestamp: str) -> bytes:
+    def of(self, metrics: Metrics, timestamp: str, spoil: Spoil | None = None) -> bytes:
         """Return the whole file. The metrics must be finite: JSON has no other numbers."""
-        form = self._form(metrics)
-        return (form.document % (timestamp, *form.numbers(metrics))).encode()
+        form = self._form(metrics, spoil)
+        shown = spoil.by if spoil is not None and spoil.field == "timestamp" else f'"{timestamp}"'
+        return (form.document % (shown, *form.numbers(metrics))).encode()
 
-    def values(self, metrics: Metrics) -> str:
-        """Return the metrics that stand in the file as one line of JSON."""
-        form = self._form(metrics)
+    def values(self, metrics: Metrics, spoil: Spoil | None = None) -> str:
+        """Return the metrics that stand in the file as one line of JSON; a spoiled one is no metric."""
+        form = self._form(metrics, spoil)
         return form.values % form.numbers(metrics)
 
-    def _form(self, metrics: Metrics) -> _Form:
-        return self._without_gpu if metrics.gpu_utilization is None else self._with_gpu
+    def _form(self, metrics: Metrics, spoil: Spoil | None) -> _Form:
+        key = (metrics.gpu_utilization is not None, spoil)
+        form = self._forms.get(key)
+        if form is None:
+            names = _NAMES if key[0] else _NAMES_WITHOUT_GPU
+            form = self._forms[key] = _form(self._metadata, names, spoil or Spoil("", ""))
+        return form
 
 
-def _form(metadata: dict[str, str], names: tuple[str, ...]) -> _Form:
+def _form(metadata: dict[str, str], names: tuple[str, ...], spoil: Spoil) -> _Form:
+    by = spoil.by.replace("%", "%%")
+    described = {name: json.dumps(text, ensure_ascii=False).replace("%", "%%") for name, text in metadata.items()}
+    if spoil.field in described:
+        described[spoil.field] = by
     # A number's repr is its JSON (json.dumps uses the same), and reads back as the very same float.
-    numbers = ",\n".join(f'    "{name}": %r' for name in names)
-    described = json.dumps(metadata, indent=2, ensure_ascii=False).replace("%", "%%").replace("\n", "\n  ")
+    numbers = {name: by if name == spoil.field else "%r" for name in names}
+    whole = [name for name in names if name != spoil.field]
     return _Form(
-        document=f'{{\n  "timestamp": "%s",\n  "job_metadata": {described},\n'
-        f'  "training_metrics": {{\n{numbers}\n  }}\n}}',
-        values="{" + ",".join(f'"{name}":%r' for name in names) + "}",
-        numbers=attrgetter(*names),
+        document=f'{{\n  "timestamp": %s,\n  "job_metadata": {_object(described)},\n'
+        f'  "training_metrics": {_object(numbers)}\n}}',
+        values="{" + ",".join(f'"{name}":%r' for name in whole) + "}",
+        numbers=attrgetter(*whole),
     )
+
+
+def _object(members: dict[str, str]) -> str:
+    return "{\n" + ",\n".join(f'    "{name}": {value}' for name, value in members.items()) + "\n  }"

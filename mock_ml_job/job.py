@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mock_ml_job.control import Control, Orders
-from mock_ml_job.document import Document, timestamp_now
+from mock_ml_job.document import Document, Spoil, timestamp_now
 from mock_ml_job.ledger import Ledger
 from mock_ml_job.metrics import Metrics
 from mock_ml_job.schedule import Schedule
@@ -17,6 +17,9 @@ from mock_ml_job.writer import MetricsFile
 
 LOOK_SECONDS = 0.05
 """The orders are looked at as often as this, or oftener."""
+
+BACKDATED_SECONDS = 3600
+"""Older than this looks what is written backdated."""
 
 Clock = Callable[[], float]
 
@@ -54,6 +57,7 @@ class Job:
         self._clock = clock
         self._timestamp = timestamp
         self._orders = Orders()
+        self._born_ns = time.time_ns()
         self.writes = 0
 
     @property
@@ -104,23 +108,34 @@ class Job:
         Raises:
             OSError: the metrics file or the ledger cannot be written.
         """
-        document = self._document.of(metrics, self._timestamp())
+        spoil = self._spoil()
+        document = self._document.of(metrics, self._timestamp(), spoil)
         if hold := self._orders.torn_hold_seconds:
             self._file.write_torn(document, between=lambda: self._stop.wait(hold))
         else:
-            self._file.write(document)
+            self._file.write(document, self._mtime_ns())
         visible = self._clock()
         self.writes += 1
         sha256 = hashlib.sha256(document).hexdigest()
-        self._ledger.write(self.writes, visible, due, sha256, self._document.values(metrics))
+        self._ledger.write(self.writes, visible, due, sha256, self._document.values(metrics, spoil))
 
     def end(self) -> None:
         """Note the job's end in the ledger."""
         self._ledger.end(self._clock(), writes=self.writes, missed=self._schedule.missed)
 
+    def _spoil(self) -> Spoil | None:
+        fields = self._orders.spoiled_fields
+        return Spoil(fields[self.writes % len(fields)], self._orders.spoiled_by) if fields else None
+
+    def _mtime_ns(self) -> int | None:
+        """Each write's a second before that of the last one, the first's an hour ago."""
+        return self._born_ns - (BACKDATED_SECONDS + self.writes) * 10**9 if self._orders.backdated else None
+
     def _look(self) -> Orders:
         orders = self._control.look()
         if orders != self._orders:
+            if self._orders.paused:  # also where the job was stopped meanwhile and could not let them go by
+                self._schedule.pass_over(self._clock())
             self._orders = orders
             self._ledger.control(self._clock(), orders)
         return orders

@@ -2,12 +2,13 @@
 
 Times are CLOCK_MONOTONIC in seconds, which all processes of one machine share. Lines::
 
-    {"kind": "start", "t": ..., "pid": ..., "job": "mock", "period_seconds": ..., "write_mode": "rename"}
+    {"kind": "start", "t": ..., "pid": ..., "job": "mock", "job_id": ..., "period_seconds": ..., "write_mode": "rename"}
     {"kind": "write", "sequence": 1, "t": ..., "due": ..., "sha256": "...", "values": {"epoch": 1, ...}}
-    {"kind": "control", "t": ..., "applied": {"paused": true, "torn_hold_seconds": 0.0, "finish": false}}
+    {"kind": "control", "t": ..., "applied": {"paused": true, "torn_hold_seconds": 0.0, ...}}
     {"kind": "end", "t": ..., "writes": N, "missed": M}
 
-``t`` of a write is taken just after the write became visible, ``due`` is when the schedule wanted it.
+``t`` of a write is taken just after the write became visible, ``due`` is when the schedule wanted it. ``values`` has
+what stands in the file as a number: a field that was spoiled by order is not among them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Ledger:
     def __exit__(self, *_exception: object) -> None:
         os.close(self._descriptor)
 
-    def start(self, t: float, *, job: str, period_seconds: float, write_mode: WriteMode) -> None:
+    def start(self, t: float, *, job: str, job_id: str, period_seconds: float, write_mode: WriteMode) -> None:
         """Note the job's start."""
         self._line(
             {
@@ -46,6 +47,7 @@ class Ledger:
                 "t": t,
                 "pid": os.getpid(),
                 "job": job,
+                "job_id": job_id,
                 "period_seconds": period_seconds,
                 "write_mode": write_mode,
             }

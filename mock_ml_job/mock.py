@@ -23,13 +23,15 @@ class Curves:
 
     A delivery names its write: of a training loss, the first three decimals are the curve and the eight after them
     spell the sequence number (0.342_00000017 is write 17). These are at most 12 significant digits, and a float64 keeps
-    15, so no two writes have the same loss, in JSON or in protobuf.
+    15, so no two writes have the same loss, in JSON or in protobuf. A job that is started again is given a
+    ``first_number`` beyond those of the job before it, so that this holds for both together.
     """
 
-    def __init__(self, *, seed: int, batches_per_epoch: int) -> None:
+    def __init__(self, *, seed: int, batches_per_epoch: int, first_number: int = 1) -> None:
         source = random.Random(seed)  # noqa: S311 - noise for a plot, no secret
         self._noise = tuple(max(-3.0, min(3.0, source.gauss(0, 1))) for _ in range(_NOISES))
         self._batches = batches_per_epoch
+        self._first_number = first_number
 
     def at(self, sequence: int) -> Metrics:
         """Return the metrics of write ``sequence``, from 1."""
@@ -41,7 +43,7 @@ class Curves:
         return Metrics(
             epoch=epoch,
             batch_number=batch,
-            training_loss=(int(loss * 1000) * _SPELLED + sequence) / (1000 * _SPELLED),
+            training_loss=(int(loss * 1000) * _SPELLED + self._first_number + step) / (1000 * _SPELLED),
             validation_loss=round((0.07 + 2.28 * progress) * (1 + 0.01 * noise[step * 5 % _NOISES]), 6),
             accuracy=round(0.98 - 0.87 * progress + 0.004 * noise[step * 7 % _NOISES], 6),
             learning_rate=round(0.1 / (1 + 0.05 * (epoch - 1)), 8),

@@ -47,10 +47,11 @@ class Settings:
     WRITE_INTERVAL      seconds between two writes; 0: as fast as possible     10
     TOTAL_EPOCHS        epochs until the job ends by itself                    10
     BATCHES_PER_EPOCH   batches of each epoch; train: 8 to 1437                100
-    JOB_WRITE_MODE      rename or in-place                                     rename
+    JOB_WRITE_MODE      rename, in-place or symlink                            rename
     JOB_LEDGER_PATH     the ledger, appended to                                none is kept
     JOB_CONTROL_PATH    the file of orders, see `control.py`                   none is looked at
     JOB_SEED            of the curves, or of the training                      0
+    JOB_FIRST_NUMBER    mock: the number that the first write's loss spells    1
     BATCH_PAUSE         train: seconds of rest after each batch                0.02
     ==================  =====================================================  ==============================
 
@@ -69,6 +70,7 @@ class Settings:
     ledger_path: Path | None
     control_path: Path | None
     seed: int
+    first_number: int
     batch_pause_seconds: float
     """The rest stands for the loading of data; it keeps the training from taking a whole core beside the bridge."""
 
@@ -93,6 +95,7 @@ class Settings:
             ledger_path=reader.file("JOB_LEDGER_PATH"),
             control_path=reader.file("JOB_CONTROL_PATH"),
             seed=reader.seed("JOB_SEED"),
+            first_number=reader.count("JOB_FIRST_NUMBER", 1),
             batch_pause_seconds=reader.seconds("BATCH_PAUSE", 0.02),
         )
         problems = (*reader.problems, *settings._contradictions())
@@ -107,7 +110,7 @@ class Settings:
             problems.append(
                 f"METRICS_FILE_PATH={self.metrics_file_path}: must not end in .tmp, the name of the file to rename"
             )
-        writes = self.total_epochs * self.batches_per_epoch + 1
+        writes = self.total_epochs * self.batches_per_epoch + self.first_number
         if self.kind == "mock" and writes > WRITES_MAX:
             problems.append(
                 f"TOTAL_EPOCHS={self.total_epochs}, BATCHES_PER_EPOCH={self.batches_per_epoch}: {writes} writes are"

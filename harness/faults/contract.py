@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.job_control import JobControl
+from harness.jobs import Jobs
 from harness.scenario import Need, Strict
 from harness.toxiproxy import Toxic
 from harness.waiting import Patience
@@ -173,7 +173,7 @@ class Ground:
     """What a fault may touch on this rig."""
 
     metrics_file: Path
-    job: JobControl
+    job: Jobs
     collector: CollectorDoor
     patience: Patience
     """For waits inside of inject and verify; a heal must not be interruptible."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
-from harness.job_control import JobControl
+from harness.jobs import Jobs
 from harness.processes import Process
 from harness.rigs.contract import Deliveries, RigError, Setting
 from harness.scenario import Need, RigName
@@ -64,20 +64,21 @@ class EmbeddedStanding:
         self._job_command = job_command
         self._run_dir = setting.run_dir
         self._shared = self._run_dir / "metrics"
-        self._shared.mkdir(parents=True, exist_ok=True)
+        if not setting.scenario.start.without_folder:
+            self._shared.mkdir(parents=True, exist_ok=True)
         self._helpers: list[Process] = []
         self._controls: list[Control] = []
-        self._job: Process | None = None
         self._sink, sink_port = self._start_helper("sink", "--out", str(self._run_dir / "exports.jsonl"))
-        job = JobControl(
-            self._run_dir / "job.control.json",
-            self._run_dir / "ledger.jsonl",
-            setting.scenario.job.write_period,
-            lambda: self._job is not None and self._job.exit is None,
+        job = Jobs(
+            self._launch_job,
+            setting.processes,
+            self._run_dir,
+            job_id=f"{setting.scenario.name.replace('/', '-')}-{setting.seed}",
+            period_seconds=setting.scenario.job.write_period,
         )
         self.ground = self._ground(self._shared / "current.json", job, sink_port)
 
-    def _ground(self, metrics_file: Path, job: JobControl, sink_port: int) -> Ground:
+    def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Lay the way from the bridge to the sink; gives what faults may touch of it."""
         relay, port = self._start_relay(sink_port)
         return Ground(metrics_file, job, Relayed(relay, port), self._setting.patience)
@@ -87,9 +88,11 @@ class EmbeddedStanding:
 
     def start_job(self) -> Process:
         """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
-        scenario, job = self._setting.scenario, self._setting.scenario.job
-        variables = {
-            "JOB_ID": f"{scenario.name.replace('/', '-')}-{self._setting.seed}",
+        return self.ground.job.start()
+
+    def _launch_job(self, role: str, variables: Mapping[str, str]) -> Process:
+        job = self._setting.scenario.job
+        contract = {
             "MODEL_NAME": "digits-mlp" if job.kind == "train" else "resnet-50",
             "DATASET": "digits" if job.kind == "train" else "imagenet",
             "METRICS_FILE_PATH": str(self.ground.metrics_file),
@@ -97,14 +100,11 @@ class EmbeddedStanding:
             "TOTAL_EPOCHS": str(job.epochs),
             "BATCHES_PER_EPOCH": str(job.batches_per_epoch),
             "JOB_WRITE_MODE": job.write_mode,
-            "JOB_LEDGER_PATH": str(self._run_dir / "ledger.jsonl"),
-            "JOB_CONTROL_PATH": str(self._run_dir / "job.control.json"),
             # Linear algebra on every core would starve the bridge, which is what is measured here.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
-        self._job = self._start("job", [*self._job_command, job.kind], variables)
-        return self._job
+        return self._start(role, [*self._job_command, job.kind], {**contract, **variables})
 
     def start_bridge(self, command: Sequence[str]) -> Process:
         """Start the bridge against the relay."""

@@ -9,7 +9,7 @@ import pytest
 
 from harness import ledger
 from harness.ledger import LedgerError
-from harness.record import Ledger, RecordError, Write
+from harness.record import JobProcess, Ledger, RecordError, Write
 
 SHA256 = "ab" * 32
 START = {"kind": "start", "t": 100.0, "pid": 7, "job": "mock", "period_seconds": 0.5, "write_mode": "rename"}
@@ -54,6 +54,7 @@ def test_a_whole_ledger_is_read_with_its_times_counted_from_the_origin(path: Pat
         period_seconds=0.5,
         ended=3.0,
         missed=5,
+        processes=(JobProcess(1, 7, "", 0.0, 3.0),),
     )
 
 
@@ -157,3 +158,33 @@ def test_a_ledger_that_cannot_be_read_is_an_error_of_the_record(path: Path):
     path.mkdir()
     with pytest.raises(RecordError, match="cannot be read"):
         ledger.read(path)
+
+
+def test_the_writes_of_several_processes_are_one_register_in_the_order_in_which_they_became_visible(tmp_path: Path):
+    first = text({**START, "job_id": "a"}, write(1, 101.0), write(2, 104.0), end(105.0, writes=2, missed=1))
+    second = text({**START, "t": 102.0, "pid": 8, "job_id": "b"}, write(1, 103.0), end(106.0, writes=1, missed=2))
+    (tmp_path / "ledger.jsonl").write_text(first)
+    (tmp_path / "ledger-2.jsonl").write_text(second)
+    made = ledger.merged([ledger.read(path, origin=100.0) for path in ledger.paths(tmp_path)])
+    assert [(one.sequence, one.t, one.job_id, one.process) for one in made.writes] == [
+        (1, 1.0, "a", 1),
+        (2, 3.0, "b", 2),
+        (3, 4.0, "a", 1),
+    ]
+    assert (made.missed, made.ended) == (3, 5.0)
+    assert [(one.number, one.pid, one.job_id, one.ended) for one in made.processes] == [
+        (1, 7, "a", 5.0),
+        (2, 8, "b", 6.0),
+    ]
+
+
+def test_the_end_that_counts_is_that_of_the_process_that_wrote_last(tmp_path: Path):
+    (tmp_path / "ledger.jsonl").write_text(text(START, write(1, 101.0)))
+    (tmp_path / "ledger-2.jsonl").write_text(text({**START, "t": 102.0}, write(1, 103.0), end(104.0, writes=1)))
+    assert ledger.merged([ledger.read(path) for path in ledger.paths(tmp_path)]).ended == 104.0
+
+
+def test_ledgers_are_taken_in_the_order_of_their_numbers_and_one_that_is_lost_is_named(tmp_path: Path):
+    (tmp_path / "ledger-10.jsonl").touch()
+    found = [path.name for path in ledger.paths(tmp_path, also=["ledger.jsonl", "wire.jsonl", "ledger-2.jsonl"])]
+    assert found == ["ledger.jsonl", "ledger-2.jsonl", "ledger-10.jsonl"]

@@ -64,7 +64,7 @@ def test_senseless_orders_are_refused_once_and_those_before_go_on_holding(tmp_pa
     give(path, '{"pause": false}')
     assert control.look() == control.look() == Orders(paused=True)
     assert complaints.getvalue().count("\n") == 1
-    assert "finish, paused, torn_hold_seconds" in complaints.getvalue()
+    assert "finish, paused, spoiled_by, spoiled_fields, torn_hold_seconds" in complaints.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,10 @@ def test_senseless_orders_are_refused_once_and_those_before_go_on_holding(tmp_pa
         ('{"torn_hold_seconds": true}', "number of seconds"),
         ('{"torn_hold_seconds": -1}', "number of seconds"),
         ('{"torn_hold_seconds": Infinity}', "number of seconds"),
+        ('{"backdated": 1}', "backdated must be true or false"),
+        ('{"spoiled_fields": "epoch"}', "a list of fields"),
+        ('{"spoiled_fields": ["epochs"]}', "a list of fields of the file: timestamp, job_id"),
+        ('{"spoiled_by": null}', "spoiled_by must be a text"),
     ],
 )
 def test_wrong_orders_are_named(text: str, reason: str):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mock_ml_job.document import Document, timestamp_now
+from mock_ml_job.document import FIELDS, Document, Spoil, timestamp_now
 from mock_ml_job.metrics import Metrics
 
 METRICS = Metrics(
@@ -61,3 +61,21 @@ def test_a_job_without_a_gpu_has_no_gpu_utilization_anywhere():
 
 def test_a_timestamp_has_microseconds_and_an_offset():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", timestamp_now())
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_spoiled_field_alone_is_another_and_no_number_of_the_ledger(field: str):
+    whole = json.loads(document().of(METRICS, "t"))
+    spoiled = document().of(METRICS, "t", Spoil(field, "[100, true]"))
+    found = json.loads(spoiled)
+    section = next(part for part in (found, *found.values()) if isinstance(part, dict) and field in part)
+    assert section[field] == [100, True]
+    original = next(part for part in (whole, *whole.values()) if isinstance(part, dict) and field in part)
+    section[field] = original[field]
+    assert found == whole
+    values = json.loads(document().values(METRICS, Spoil(field, "[100, true]")))
+    assert values == {name: value for name, value in whole["training_metrics"].items() if name != field}
+
+
+def test_what_spoils_a_field_need_not_be_json():
+    assert b'"training_loss": NaN 100 %s,' in document().of(METRICS, "t", Spoil("training_loss", "NaN 100 %s"))

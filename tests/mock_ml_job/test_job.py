@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,33 @@ def test_a_period_of_0_writes_every_batch(tmp_path: Path):
     with bench.ledger:
         run_train(bench, batches=5, pause_seconds=0.3)
     assert bench.times() == bench.times("due") == [0, 0.3, 0.6, 0.9, 1.2]
+
+
+def test_each_backdated_file_looks_older_than_the_one_before_and_than_any_before_the_order(bench: Bench):
+    seen: list[float] = []
+    bench.order(backdated=True)
+    for second in (0.5, 1.5, 2.5):
+        bench.time.at(second, lambda: seen.append(bench.metrics_path.stat().st_mtime))
+    run_mock(bench, 4)
+    assert seen[0] > seen[1] > seen[2]
+    assert seen[0] < time.time() - 3000
+
+
+def test_one_field_after_the_other_is_spoiled_and_is_no_value_of_that_write(bench: Bench):
+    bench.order(spoiled_fields=["accuracy", "epoch"], spoiled_by="true")
+    run_mock(bench, 3)
+    missing = [{"accuracy", "epoch"} - set(line["values"]) for line in bench.lines("write")]
+    assert missing == [{"accuracy"}, {"epoch"}, {"accuracy"}]
+    assert json.loads(bench.metrics_path.read_bytes())["training_metrics"]["accuracy"] is True
+
+
+def test_slots_that_passed_while_a_paused_job_was_stopped_are_not_missed(bench: Bench):
+    bench.order(paused=True)
+
+    def stopped_and_continued() -> None:
+        bench.time.now += 100
+        bench.order(paused=False)
+
+    bench.time.at(0.5, stopped_and_continued)
+    run_mock(bench, 2)
+    assert bench.schedule.missed == 0

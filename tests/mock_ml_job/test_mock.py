@@ -71,3 +71,9 @@ def test_the_same_seed_gives_the_same_curves_and_another_seed_others():
 
     assert some(3) == some(3)
     assert some(3) != some(4)
+
+
+def test_the_losses_of_a_job_with_a_later_first_number_spell_on_from_there():
+    later = Curves(seed=0, batches_per_epoch=100, first_number=500)
+    assert [spelled(later.at(sequence).training_loss) for sequence in (1, 2)] == [500, 501]
+    assert later.at(1).batch_number == 0

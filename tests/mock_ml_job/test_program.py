@@ -100,6 +100,7 @@ def test_a_mock_job_ends_by_itself_after_its_last_batch(start: Start):
         "t": program.ledger[0]["t"],
         "pid": program.process.pid,
         "job": "mock",
+        "job_id": "a-job",
         "period_seconds": 0.01,
         "write_mode": "rename",
     }

@@ -38,6 +38,7 @@ def test_every_variable_is_read(tmp_path: Path):
         "JOB_LEDGER_PATH": str(tmp_path / "ledger.jsonl"),
         "JOB_CONTROL_PATH": str(tmp_path / "control.json"),
         "JOB_SEED": "7",
+        "JOB_FIRST_NUMBER": "9",
         "BATCH_PAUSE": "0",
     }
     assert Settings.from_mapping(environ, "train") == Settings(
@@ -53,6 +54,7 @@ def test_every_variable_is_read(tmp_path: Path):
         ledger_path=tmp_path / "ledger.jsonl",
         control_path=tmp_path / "control.json",
         seed=7,
+        first_number=9,
         batch_pause_seconds=0,
     )
 

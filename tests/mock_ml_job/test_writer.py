@@ -18,7 +18,8 @@ def test_a_write_leaves_the_newest_document_and_nothing_else(path: Path, mode: W
     file.write(b"a long first document")
     file.write(b"a short one")
     assert path.read_bytes() == b"a short one"
-    assert [entry.name for entry in path.parent.iterdir()] == ["current.json"]
+    target = {path.resolve().name} if mode == "symlink" else set()
+    assert {entry.name for entry in path.parent.iterdir()} == {"current.json"} | target
 
 
 def test_renaming_over_gives_a_new_file_each_time_by_way_of_current_tmp(path: Path):
@@ -56,3 +57,19 @@ def test_a_torn_write_shows_the_first_half_meanwhile_in_either_mode(path: Path, 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path, mode: WriteMode):
     with pytest.raises(FileNotFoundError):
         MetricsFile(tmp_path / "missing" / "current.json", mode).write(b"document")
+
+
+def test_a_link_leads_to_another_file_after_each_write(path: Path):
+    file = MetricsFile(path, "symlink")
+    file.write(b"first")
+    first = path.resolve()
+    file.write(b"second")
+    assert path.is_symlink()
+    assert path.resolve() != first
+    assert not first.exists()
+
+
+@pytest.mark.parametrize("mode", WRITE_MODES)
+def test_a_file_has_the_time_of_change_that_it_is_given(path: Path, mode: WriteMode):
+    MetricsFile(path, mode).write(b"old", mtime_ns=10**18)
+    assert path.stat().st_mtime_ns == 10**18
