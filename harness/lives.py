@@ -19,13 +19,15 @@ class ProcessLife:
         role: bridge, sink, ...
         processes: starts and signals for the run.
         current: the process that was started last; None: none was.
-        start: starts it anew.
+        start: starts it anew; ProcessError or FaultError where it cannot.
     """
 
     def __init__(
         self, role: str, processes: Processes, current: Callable[[], Process | None], start: Callable[[], object]
     ) -> None:
         self.role = role
+        self.meant_to_be_gone = False
+        """The scenario ended it and has not started it again."""
         self._processes = processes
         self._current = current
         self._start = start
@@ -44,6 +46,7 @@ class ProcessLife:
     def kill(self) -> None:
         """SIGKILL, recorded as planned; returns when it is gone."""
         process = self._running()
+        self.meant_to_be_gone = True
         self._processes.signal(process, signal.SIGKILL, planned=True)
         if process.wait(GONE_SECONDS) is None:
             raise FaultError(f"the {self.role} (pid {process.pid}) outlived SIGKILL by {GONE_SECONDS:g} s")
@@ -54,6 +57,7 @@ class ProcessLife:
             raise FaultError(f"the {self.role} runs already (pid {self.pid})")
         try:
             self._start()
+            self.meant_to_be_gone = False
         except ProcessError as problem:
             raise FaultError(str(problem)) from problem
 

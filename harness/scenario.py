@@ -18,10 +18,11 @@ FORMAT_VERSION = 1
 RigName = Literal["embedded", "local", "compose", "kubernetes"]
 Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
-Need = Literal["toxiproxy", "real-collector", "prometheus"]
+Need = Literal["toxiproxy", "collector-memory", "prometheus", "answering-sink"]
 """What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing."""
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
+RUN_FOLDER = "{run}"
 _RECORDED = "recorded"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
-from harness.checks import delivery, latency, liveness, resources, shutdown
+from harness.checks import delivery, latency, liveness, manners, overflow, resources, shutdown
 from harness.checks.contract import Check, CheckResult, Measure, Verdict
 
 CHECKS: dict[str, Check] = {
     check.name: check
-    for check in (*resources.CHECKS, *latency.CHECKS, *delivery.CHECKS, *liveness.CHECKS, *shutdown.CHECKS)
+    for check in (
+        *resources.CHECKS,
+        *latency.CHECKS,
+        *delivery.CHECKS,
+        *overflow.CHECKS,
+        *manners.CHECKS,
+        *liveness.CHECKS,
+        *shutdown.CHECKS,
+    )
 }
 """Every check by its name."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from harness.checks.arrivals import LOSS, Arrival, arrivals, differences
 from harness.checks.contract import Check, Measure, interval_seconds
-from harness.checks.spans import Span, phase_start, run_end
+from harness.checks.spans import Span, inside, judged, phase_start, run_end
 from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
 _INTERVALS_VISIBLE = 1.5
 """A write that stood for so many intervals was there at a reading: one interval, and room for jitter."""
+_BRIDGE_GONE = "bridge-killed"
 _HARMLESS_TO_FILE = ("collector-", "network-", "job-paused")
 """Names of faults begin so where a reader of the metrics file sees all that the job writes."""
 
@@ -64,19 +65,30 @@ def _shows(arrival: Arrival, write: Write) -> bool:
     )
 
 
-def every_write_delivered(record: RunRecord, _spec: CheckSpec) -> Measure:
-    """Count the lost ones of those writes that a reading once an interval cannot miss, from the end of start-up on."""
-    due = _unmissable(record)
+def every_write_delivered(record: RunRecord, spec: CheckSpec) -> Measure:
+    """Count the lost ones of those writes that a reading once an interval cannot miss, from the end of start-up on.
+
+    ``during``: only of the writes that were made in these phases; empty: of all.
+    """
+    due = unmissable(record)
+    if spec.during:
+        spans = judged(record, spec)
+        due = [write for write in due if inside(spans, write.t)]
     if not due:
         return Measure(None, 0, "no write stood long enough to be read for certain")
-    shown = {arrival.write.sequence for arrival in arrivals(record) if arrival.write is not None}
-    lost = [write for write in due if write.sequence not in _with_equals(record, shown)]
+    shown = delivered(record)
+    lost = [write for write in due if write.sequence not in shown]
     if lost:
         evidence = (
             f"{len(lost)} of {len(due)} writes never reached the sink, the first of them write {lost[0].sequence}"
         )
         return Measure(float(len(lost)), len(due), f"{evidence}, at {lost[0].t:.1f} s", lost[0].t, broken=True)
     return Measure(0.0, len(due), f"all {len(due)} writes that a reading once an interval cannot miss arrived")
+
+
+def delivered(record: RunRecord) -> set[int]:
+    """Return the sequence numbers of the writes that reached the sink."""
+    return _with_equals(record, {arrival.write.sequence for arrival in arrivals(record) if arrival.write is not None})
 
 
 def _with_equals(record: RunRecord, shown: set[int]) -> set[int]:
@@ -88,8 +100,8 @@ def _with_equals(record: RunRecord, shown: set[int]) -> set[int]:
     return found
 
 
-def _unmissable(record: RunRecord) -> list[Write]:
-    """Writes that stood undisturbed for 1.5 intervals after start-up, and the job's last one."""
+def unmissable(record: RunRecord) -> list[Write]:
+    """Return the writes that stood undisturbed for 1.5 intervals after start-up, and the job's last one."""
     needed = _INTERVALS_VISIBLE * interval_seconds(record)
     begin = phase_start(record, "warm-up") or 0.0
     writes = record.ledger.writes
@@ -124,8 +136,15 @@ def _hidden(record: RunRecord) -> list[Span]:
         if event.data.get("action") == "inject":
             began.setdefault(key, event.t)
         elif event.data.get("action") == "heal" and key in began:
-            spans.append(Span(began.pop(key), event.t))
+            spans.append(Span(began.pop(key), _read_again(record, name, event.t)))
     return spans + [Span(start, run_end(record)) for start in began.values()]
+
+
+def _read_again(record: RunRecord, fault: str, healed: float) -> float:
+    """Return from when on the file was read again: a bridge that was started anew needs time to come up."""
+    if fault != _BRIDGE_GONE:
+        return healed
+    return min((export.t for export in record.exports if export.delivered and export.t >= healed), default=healed)
 
 
 def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:
@@ -190,6 +209,7 @@ CHECKS = (
         "lost writes",
         every_write_delivered,
         samples_min=3,
+        whole_run=False,
     ),
     Check(
         "values-match",

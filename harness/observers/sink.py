@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -26,7 +27,9 @@ import grpc
 from harness import control
 from harness.observers import decisions, otlp_points
 
-_EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+EXPORT_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+PROBE = "harness-probe"
+"""Metadata of a call that is the harness's own look at how the sink answers: it is answered and not written down."""
 _CALLS_MAX = 64
 """Calls under way at once; a hung call holds one place until its caller gives up."""
 
@@ -54,12 +57,13 @@ class Sink:
     def export(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         """Answer one Export call. Its time is when the whole request was here."""
         t = self._clock()
+        is_probe = PROBE in {key for key, _ in context.invocation_metadata()}
         ended = threading.Event()
         # False: the call was over before; nobody waits for an answer.
         if not context.add_callback(ended.set):
             ended.set()
         with self._lock:
-            self._calls += 1
+            self._calls += not is_probe
             decide = self._decision.decide
         answer = decide(request, ended)
         resource: otlp_points.Attributes = {}
@@ -69,15 +73,18 @@ class Sink:
                 resource, points = otlp_points.points_of(request)
             except otlp_points.NotARequestError as problem:  # as the Collector does
                 answer = decisions.Answer(code="INTERNAL", message=str(problem))
-        self._write_down(
-            {
-                "t": t,
-                "answered": answer.code,
-                "request_bytes": len(request),
-                "resource": resource,
-                "points": points,
-            }
-        )
+        line = {
+            "t": t,
+            "answered": answer.code,
+            "request_bytes": len(request),
+            "resource": resource,
+            "points": [point for point in points if point["metric"] not in answer.left_out],
+        }
+        if answer.retry_after_seconds is not None:
+            line["retry_after_seconds"] = answer.retry_after_seconds
+        if not is_probe:
+            self._write_down(line)
+        ended.wait(answer.late_seconds)
         context.set_trailing_metadata(answer.trailers)
         if answer.code == decisions.NO_ANSWER:
             context.abort(grpc.StatusCode.CANCELLED, "never answered")
@@ -131,7 +138,7 @@ def serve(sink: Sink, port: int) -> tuple[grpc.Server, int]:
         RuntimeError: the port is taken.
     """
     handler = grpc.unary_unary_rpc_method_handler(sink.export)  # without (de)serializers: bytes in, bytes out
-    service, _, method = _EXPORT[1:].rpartition("/")
+    service, _, method = EXPORT_METHOD[1:].rpartition("/")
     server = grpc.server(
         ThreadPoolExecutor(_CALLS_MAX, thread_name_prefix="export"),
         handlers=[grpc.method_handlers_generic_handler(service, {method: handler})],
@@ -153,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
+    forget_torn_line(chosen.out)
     with chosen.out.open("a", encoding="utf-8") as out:
         sink = Sink(out)
         server, port = serve(sink, chosen.port)
@@ -164,6 +172,16 @@ def main(arguments: list[str] | None = None) -> int:
         over.wait()
         server.stop(grace=None).wait(2.0)
     return 0
+
+
+def forget_torn_line(path: Path) -> None:
+    """Take away what a killed sink had begun to write: its next life would write on in the same line.
+
+    The call was never answered, so the bridge sends it again.
+    """
+    if path.exists():
+        whole = path.read_bytes()
+        os.truncate(path, whole.rfind(b"\n") + 1)
 
 
 def _obey(channel: socket.socket, sink: Sink, over: threading.Event) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
 from harness.jobs import Jobs
+from harness.lives import ProcessLife
+from harness.ports import HeldPort
 from harness.processes import Process
 from harness.rigs.contract import Deliveries, RigError, Setting
-from harness.scenario import Need, RigName
+from harness.scenario import RUN_FOLDER, Need, RigName
 
 _READY_SECONDS = 20.0
 """To start a Python process that imports grpc, on a machine that is busy."""
@@ -51,6 +53,28 @@ class Relayed:
             raise FaultError(str(problem)) from problem
 
 
+class SinkAnswers:
+    """How the sink answers: told over its control channel.
+
+    Args:
+        sink: the control channel of the sink that runs now.
+        port: where it listens.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, sink: Callable[[], Control], port: int) -> None:
+        self._sink = sink
+        self.port = port
+
+    def decide(self, decision: str, parameters: Mapping[str, object]) -> None:
+        """Tell the sink."""
+        try:
+            self._sink().ask("decide", {"decision": decision, "parameters": dict(parameters)})
+        except ControlError as problem:
+            raise FaultError(str(problem)) from problem
+
+
 class EmbeddedStanding:
     """The embedded rig of one run, up.
 
@@ -66,9 +90,12 @@ class EmbeddedStanding:
         self._shared = self._run_dir / "metrics"
         if not setting.scenario.start.without_folder:
             self._shared.mkdir(parents=True, exist_ok=True)
-        self._helpers: list[Process] = []
+        self._helpers: dict[str, Process] = {}
         self._controls: list[Control] = []
-        self._sink, sink_port = self._start_helper("sink", "--out", str(self._run_dir / "exports.jsonl"))
+        # Held, so that no neighbour gets it while the sink is dead; and a connect is refused meanwhile.
+        self._sink_port = HeldPort()
+        self._start_sink()
+        self._sink_life = ProcessLife("sink", setting.processes, lambda: self._helpers.get("sink"), self._sink_again)
         job = Jobs(
             self._launch_job,
             setting.processes,
@@ -76,12 +103,30 @@ class EmbeddedStanding:
             job_id=f"{setting.scenario.name.replace('/', '-')}-{setting.seed}",
             period_seconds=setting.scenario.job.write_period,
         )
-        self.ground = self._ground(self._shared / "current.json", job, sink_port)
+        self.ground = self._ground(self._shared / "current.json", job, self._sink_port.number)
 
     def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Lay the way from the bridge to the sink; gives what faults may touch of it."""
         relay, port = self._start_relay(sink_port)
-        return Ground(metrics_file, job, Relayed(relay, port), self._setting.patience)
+        return Ground(
+            metrics_file,
+            job,
+            Relayed(relay, port),
+            self._setting.patience,
+            answers=SinkAnswers(lambda: self._sink, sink_port),
+            collector_life=self._sink_life,
+        )
+
+    def _start_sink(self) -> None:
+        self._sink, _ = self._start_helper(
+            "sink", "--port", str(self._sink_port.number), "--out", str(self._run_dir / "exports.jsonl")
+        )
+
+    def _sink_again(self) -> None:
+        try:
+            self._start_sink()
+        except RigError as problem:
+            raise FaultError(str(problem)) from problem
 
     def _start_relay(self, upstream: int) -> tuple[Control, int]:
         return self._start_helper("relay", "--upstream", str(upstream), "--out", str(self._run_dir / "wire.jsonl"))
@@ -116,7 +161,8 @@ class EmbeddedStanding:
             "COLLECTION_INTERVAL": f"{bridge.interval:g}",
             "LOG_LEVEL": bridge.log_level,
         }
-        return self._start("bridge", list(command), {**variables, **bridge.env})
+        own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
+        return self._start("bridge", list(command), {**variables, **own})
 
     def deliveries(self) -> Deliveries:
         """Ask the sink."""
@@ -127,21 +173,28 @@ class EmbeddedStanding:
         return Deliveries(state["calls"], state["points"], state["first_point_t"])
 
     def check(self) -> None:
-        """See that sink and relay still run."""
-        for helper in self._helpers:
+        """See that sink and relay still run, unless the scenario itself ended one."""
+        for helper in self._helpers.values():
+            if helper.role in self._meant_to_be_gone():
+                continue
             if (ended := helper.exit) is not None:
                 raise RigError(
                     f"the {helper.role} ended in the middle of the run with code {ended.code}: "
                     f"{helper.last_lines() or 'it said nothing'}; run again, and see {helper.log.name}"
                 )
 
+    def _meant_to_be_gone(self) -> tuple[str, ...]:
+        """The roles that the scenario itself ended."""
+        return (self._sink_life.role,) if self._sink_life.meant_to_be_gone else ()
+
     def ask_back_end(self) -> None:
         """There is none behind the sink."""
 
     def down(self) -> None:
-        """Close the control channels."""
+        """Close the control channels, give the port back."""
         for channel in self._controls:
             channel.close()
+        self._sink_port.close()
 
     def _start_helper(self, role: str, *arguments: str) -> tuple[Control, int]:
         ours, theirs = socket.socketpair()
@@ -150,7 +203,7 @@ class EmbeddedStanding:
             helper = self._start(role, command, {}, pass_fds=(theirs.fileno(),))
         channel = Control(ours, role)
         self._controls.append(channel)
-        self._helpers.append(helper)
+        self._helpers[role] = helper
         try:
             return channel, int(channel.ready(_READY_SECONDS)["port"])
         except ControlError as problem:
@@ -174,7 +227,7 @@ class Embedded:
     """
 
     name: RigName = "embedded"
-    offers: frozenset[Need] = frozenset()
+    offers: frozenset[Need] = frozenset({"answering-sink"})
 
     def __init__(self, job_command: Sequence[str] = _JOB) -> None:
         self._job_command = tuple(job_command)

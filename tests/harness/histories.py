@@ -166,5 +166,32 @@ def outage() -> RunRecord:
     )
 
 
+def overflow(lost: Iterable[int] = (5, 6), outage_writes: int = 12) -> RunRecord:
+    """A run with a collector that was away from 6 s to 30 s, and a queue that was too short for that."""
+    writes = tuple(write(number, 0.5 + 2 * (number - 1)) for number in range(1, outage_writes + 8))
+    gone = {writes[number - 1].sequence for number in lost}
+    record = outage()
+    kept = [one for one in writes if one.sequence not in gone]
+    return replace(
+        record,
+        events=tuple(replace(event, t=event.t + 18) if event.t >= 11.9 else event for event in record.events),
+        phases=tuple(
+            replace(phase, start=phase.start + 18 * (phase.start >= 12), end=phase.end + 18 * (phase.end >= 12))
+            for phase in record.phases
+        ),
+        ledger=Ledger(writes, 2.0, (), 38.0, 0),
+        exports=tuple(export(max(one.t + 0.5, 30.5) if one.t >= 5 else one.t + 0.5, [one]) for one in kept),
+    )
+
+
+def patient(again_after_seconds: float = 3.1) -> RunRecord:
+    """A run in which the collector asked for 3 s of patience at 8.02 s."""
+    before = [one for one in exports() if one.t < 8]
+    asked = replace(export(8.02, [], answered="RESOURCE_EXHAUSTED"), retry_after_seconds=3.0)
+    again = export(8.02 + again_after_seconds, [newest(8), newest(9), newest(10), newest(11)])
+    after = [one for one in exports() if one.t > 12]
+    return good(exports=(*before, asked, again, *after))
+
+
 def spec(check: str, promise: str, **more: object) -> CheckSpec:
     return CheckSpec.model_validate_json(json.dumps({"check": check, "promise": promise, **more}))

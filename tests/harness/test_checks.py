@@ -18,6 +18,8 @@ from tests.harness.histories import (
     good,
     newest,
     outage,
+    overflow,
+    patient,
     process,
     samples,
     spec,
@@ -40,7 +42,10 @@ def fails(check: str, record: RunRecord, **more: object) -> CheckResult:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_passes_on_a_good_history(check: str):
-    result = judged(check, outage() if CHECKS[check].needs_fault else good())
+    made = {"oldest-make-room": overflow, "patience-kept": patient}.get(check)
+    made = made or (outage if CHECKS[check].needs_fault else good)
+
+    result = judged(check, made())
 
     assert result.verdict is Verdict.PASS, result
     assert result.samples >= result.samples_min
