@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 WIDTH = 1000
 HEIGHT = 200
-_HEADROOM = 1.08
+_HEADROOM = 1.1
 _STEPS = (1, 2, 2.5, 5, 10)
 _FAR = 4.0
 """A budget more than so many times above the highest figure would press the figures flat: it is named instead."""

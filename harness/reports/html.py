@@ -30,6 +30,8 @@ SIGNS = {
 """Beside each verdict's word, so that neither colour nor reading is needed to see it."""
 OPEN_MAX = 3
 """So few runs are all unfolded; of more, those that did not pass."""
+_FLAG_PERCENT = 2.0
+"""How wide a flag is, of the time line."""
 _ALWAYS_LOGGED = ("bridge.log",)
 _PRINTABLE_TOO = {"\t", "\n"}
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9]+")
@@ -58,12 +60,11 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment: of a failed check (it has the check's number) or of the bridge's process."""
+    """A moment: of a failed check or of the bridge's process."""
 
     kind: str
     says: str
     left: float
-    number: int | None = None
 
     @property
     def x(self) -> float:
@@ -72,11 +73,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """The numbers of failed checks, where they failed; those too near to one another share one."""
+
+    numbers: tuple[int, ...]
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimeLine:
     """All pictures of a run, over one time axis."""
 
     bands: tuple[Band, ...]
     marks: tuple[Mark, ...]
+    flags: tuple[Flag, ...]
     ticks: tuple[Tick, ...]
     charts: tuple[tuple[Chart, Drawing], ...]
 
@@ -101,7 +111,7 @@ class Run:
     unfolded: bool
     rows: tuple[Row, ...]
     nearest: Row | None
-    """The check that is nearest to its limit, or beyond it."""
+    """The check that is nearest to its limit, or furthest beyond it."""
     folder: str = ""
     what: str = ""
     why: str = ""
@@ -112,6 +122,11 @@ class Run:
     meta: Meta | None = None
     repeat: str = ""
 
+    @property
+    def bridge(self) -> str:
+        """The command of the bridge under test."""
+        return " ".join(self.meta.bridge_command) if self.meta else ""
+
 
 def render(runs: Sequence[Judged]) -> str:
     """Return the page."""
@@ -121,6 +136,7 @@ def render(runs: Sequence[Judged]) -> str:
         "runs": drawn,
         "counted": count_words([run.judgement.verdict for run in ordered]),
         "worst": ordered[0].judgement.verdict if ordered else Verdict.NOT_RUN,
+        "bridges": len({run.bridge for run in drawn if run.bridge}),
         "promises": _measured([run.judgement for run in ordered]),
     }
     text = _environment().get_template("page.html.jinja").render(page)
@@ -156,7 +172,7 @@ def _run(run: Judged, number: int, *, few: bool) -> Run:
     judgement = run.judgement
     anchor = f"run-{number}-{_NOT_IN_AN_ID.sub('-', judgement.scenario)}"
     checks = _rows(judgement.checks)
-    nearest = max((row for row in checks if row.used_percent is not None), key=_used, default=None)
+    nearest = max((row for row in checks if row.result.measured is not None), key=_used, default=None)
     unfolded = few or judgement.verdict is not Verdict.PASS
     record = run.record()
     if record is None or run.folder is None:
@@ -195,8 +211,8 @@ def _used_percent(result: CheckResult) -> float | None:
     return 100 * result.measured / result.limit
 
 
-def _used(row: Row) -> float:
-    return row.used_percent or 0.0
+def _used(row: Row) -> tuple[bool, float]:
+    return row.result.verdict is Verdict.FAIL, row.used_percent or 0.0
 
 
 def _time_line(record: RunRecord, judgement: Judgement, checks: Sequence[Row]) -> TimeLine | None:
@@ -204,11 +220,12 @@ def _time_line(record: RunRecord, judgement: Judgement, checks: Sequence[Row]) -
     found = charts(record, judgement)
     if not found or seconds <= 0:
         return None
-    marks = [
-        Mark("failure", f"{row.result.check} failed", percent(row.result.at_seconds or 0.0, seconds), row.number)
+    failures = sorted(
+        (percent(row.result.at_seconds, seconds), row.number, row.result.check)
         for row in checks
-        if row.number is not None
-    ]
+        if row.number is not None and row.result.at_seconds is not None
+    )
+    marks = [Mark("failure", f"{check} failed", left) for left, _, check in failures]
     marks += [
         Mark("process", f"{event.t:.1f} s: {_told(event)}", percent(event.t, seconds))
         for event in record.events
@@ -217,9 +234,20 @@ def _time_line(record: RunRecord, judgement: Judgement, checks: Sequence[Row]) -
     return TimeLine(
         bands=tuple(_band(phase, seconds) for phase in record.phases),
         marks=tuple(marks),
+        flags=_flags([(left, number) for left, number, _ in failures]),
         ticks=time_ticks(seconds),
         charts=tuple((chart, draw(chart.curves, chart.bounds, seconds)) for chart in found),
     )
+
+
+def _flags(failures: Sequence[tuple[float, int]]) -> tuple[Flag, ...]:
+    flags: list[Flag] = []
+    for left, number in failures:
+        if flags and left - flags[-1].left < _FLAG_PERCENT:
+            flags[-1] = Flag((*flags[-1].numbers, number), flags[-1].left)
+        else:
+            flags.append(Flag((number,), left))
+    return tuple(flags)
 
 
 def _band(phase: Phase, seconds: float) -> Band:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.checks import CheckResult
+from harness.checks import CheckResult, Verdict
 from harness.promises import Budget
 from harness.promises import load as load_promises
 from harness.reports.figures import figure
@@ -65,8 +65,13 @@ def measured(row: PromiseRow) -> str:
     return f"{figure(row.worst.measured)} ({row.worst.verdict}) | {row.scenario}"
 
 
+def broken(result: CheckResult) -> bool:
+    """Whether the promise was broken, with a figure or without one (what never came back has none)."""
+    return result.verdict is Verdict.FAIL
+
+
 def margin(result: CheckResult) -> float:
-    """Return how far a figure is from its limit; a figure without a limit is the worst of all."""
+    """Return how far a figure is from its limit; without a limit or a figure it is the worst of all."""
     return float("-inf") if result.margin is None else result.margin
 
 
@@ -75,7 +80,7 @@ def _row(judgements: Sequence[Judgement], promise: str, check: str, budget: Budg
         (margin(result), judgement.scenario, result)
         for judgement in judgements
         for result in judgement.checks
-        if (result.promise, result.check) == (promise, check) and result.measured is not None
+        if (result.promise, result.check) == (promise, check) and (result.measured is not None or broken(result))
     ]
     if not found:
         return PromiseRow(promise, check, budget, None)
