@@ -7,20 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 from harness.batch import Plan
-from harness.checks import CHECKS
-from harness.faults import FAULTS
+from harness.needs import needs_of
 from harness.rigs import RIGS
 from harness.runner import run_scenario
-from harness.scenario import FaultStep, Need, RigName, Scenario
-
-
-def needs_of(scenario: Scenario) -> frozenset[Need]:
-    """What a scenario's faults and checks need of a rig, beyond a job, a bridge and a sink."""
-    harms = [step.fault for step in scenario.timeline if isinstance(step, FaultStep)]
-    harms += [scenario.stop.under.fault] if scenario.stop.under else []
-    needed = [FAULTS[name].needs for name in harms if name in FAULTS]
-    needed += [CHECKS[spec.check].needs for spec in scenario.checks if spec.check in CHECKS]
-    return frozenset[Need]().union(*needed)
+from harness.scenario import RigName, Scenario
 
 
 class Starter:

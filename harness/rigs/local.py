@@ -1,0 +1,176 @@
+"""The local rig: the real programs as processes on loopback.
+
+Bridge -> Toxiproxy -> relay -> OpenTelemetry Collector -> recording sink, by OTLP; and, where a scenario asks for it,
+-> Prometheus, which scrapes the Collector and gets the same points by OTLP. The relay stands behind Toxiproxy, so that
+the bridge meets Toxiproxy itself; it counts bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from harness import programs
+from harness.control import Control, ControlError
+from harness.faults import FaultError, Ground
+from harness.jobs import Jobs
+from harness.needs import needs_of
+from harness.ports import HOST, HeldPort
+from harness.processes import Process
+from harness.programs import COLLECTOR, PROMETHEUS, TOXIPROXY, Program
+from harness.rigs.ballast import Ballast
+from harness.rigs.contract import RigError, Setting
+from harness.rigs.embedded import Embedded, EmbeddedStanding
+from harness.rigs.real_collector import CollectorLife, RealCollector, last_words, until_serving
+from harness.rigs.real_prometheus import RealPrometheus
+from harness.rigs.toxiproxy_doors import ToxiproxyDoor
+from harness.scenario import Need, RigName
+from harness.toxiproxy import Toxiproxy, ToxiproxyError
+
+_PROGRAMS = (COLLECTOR, TOXIPROXY, PROMETHEUS)
+
+
+class LocalStanding(EmbeddedStanding):
+    """The local rig of one run, up.
+
+    Args:
+        setting: what it was put up for.
+        job_command: the job's program, before ``mock`` or ``train``.
+        folders: where the programs are looked for.
+        new_port: gives a port of the system's choice.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        job_command: Sequence[str],
+        folders: Sequence[Path],
+        new_port: Callable[[], HeldPort] = HeldPort,
+    ) -> None:
+        self._folders = folders
+        self._new_port = new_port
+        self._held: list[HeldPort] = []
+        self._collector_life: CollectorLife | None = None
+        self._collector: RealCollector | None = None
+        self._ballast: Ballast | None = None
+        self._prometheus: RealPrometheus | None = None
+        super().__init__(setting, job_command)
+
+    def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
+        """Start everything between the bridge and the sink, from the sink's side on."""
+        needed = needs_of(self._setting.scenario)
+        if "prometheus" in needed:
+            self._prometheus = RealPrometheus(self._find(PROMETHEUS), self._run_dir, self._hold())
+        self._collector = RealCollector(
+            self._find(COLLECTOR),
+            self._start_program,
+            sink_port=sink_port,
+            prometheus_port=self._prometheus.port if self._prometheus else None,
+            with_ballast="collector-memory" in needed,
+            new_port=self._hold,
+        )
+        self._collector.start(self._setting.patience)
+        self._collector_life = CollectorLife(self._collector, self._setting.processes)
+        if self._prometheus is not None:
+            process = self._start_program("prometheus", self._prometheus.command(self._collector.port("SCRAPE")), {})
+            self._prometheus.until_ready(process, self._setting.patience)
+        if "collector-memory" in needed:
+            self._ballast = Ballast(self._collector.port("BALLAST"))
+        relay, relay_port = self._start_relay(self._collector.port("OTLP"))
+        door = self._start_toxiproxy(relay, relay_port)
+        return Ground(
+            metrics_file,
+            job,
+            door,
+            self._setting.patience,
+            network=door,
+            collector_memory=self._ballast,
+            collector_life=self._collector_life,
+        )
+
+    def _meant_to_be_gone(self) -> tuple[str, ...]:
+        life = self._collector_life
+        return (life.role,) if life is not None and life.meant_to_be_gone else ()
+
+    def ask_back_end(self) -> None:
+        """Write down what Prometheus holds."""
+        if self._prometheus is not None:
+            self._prometheus.write_down(self._setting.patience)
+
+    def down(self) -> None:
+        """Close channels and give the ports back."""
+        super().down()
+        if self._ballast is not None:
+            self._ballast.close()
+        if self._prometheus is not None:
+            self._prometheus.close()
+        for port in self._held:
+            port.close()
+
+    def _start_toxiproxy(self, relay: Control, relay_port: int) -> ToxiproxyDoor:
+        api, listen = self._hold(), self._hold()
+        command = [str(self._find(TOXIPROXY)), "-host", HOST, "-port", str(api.number)]
+        process = self._start_program("toxiproxy", command, {"LOG_LEVEL": "info"})
+        until_serving(process, f"http://{HOST}:{api.number}/version", self._setting.patience)
+        try:
+            proxy = Toxiproxy(HOST, api.number).create(
+                "collector", listen=f"{HOST}:{listen.number}", upstream=f"{HOST}:{relay_port}"
+            )
+        except ToxiproxyError as problem:
+            raise RigError(f"{problem}; {last_words(process)}") from problem
+
+        def cut() -> None:
+            try:
+                relay.ask("cut")
+            except ControlError as problem:
+                raise FaultError(str(problem)) from problem
+
+        return ToxiproxyDoor(proxy, listen.number, cut)
+
+    def _start_program(self, role: str, command: Sequence[str], variables: Mapping[str, str]) -> Process:
+        self._helpers[role] = process = self._start(role, command, variables)
+        return process
+
+    def _find(self, program: Program) -> Path:
+        found = programs.find(program, self._folders)
+        if found is None:
+            raise RigError("; ".join(programs.lacking((program,), self._folders)))
+        return found
+
+    def _hold(self) -> HeldPort:
+        self._held.append(self._new_port())
+        return self._held[-1]
+
+
+class Local(Embedded):
+    """The rig of the real programs.
+
+    Args:
+        job_command: the job's program, before ``mock`` or ``train``.
+        folders: where the programs are looked for; by default PATH and what was built here.
+        new_port: gives a port of the system's choice.
+    """
+
+    name: RigName = "local"
+    offers: frozenset[Need] = frozenset({"toxiproxy", "collector-memory", "prometheus"})
+
+    def __init__(
+        self,
+        job_command: Sequence[str] | None = None,
+        folders: Sequence[Path] | None = None,
+        new_port: Callable[[], HeldPort] = HeldPort,
+    ) -> None:
+        super().__init__(*() if job_command is None else (job_command,))
+        self._folders = folders
+        self._new_port = new_port
+
+    def lacking(self) -> tuple[str, ...]:
+        """It needs the three programs."""
+        return (*super().lacking(), *programs.lacking(_PROGRAMS, self._where()))
+
+    def up(self, setting: Setting) -> LocalStanding:
+        """Start sink, Collector, Prometheus where it is asked for, relay and Toxiproxy."""
+        return LocalStanding(setting, self._job_command, self._where(), self._new_port)
+
+    def _where(self) -> Sequence[Path]:
+        return programs.folders() if self._folders is None else self._folders
