@@ -1,0 +1,269 @@
+"""How small the bridge is: side by side, in one run, with the bare loop, which is what its libraries cost alone.
+
+``python -m benchmarks.footprint [--seconds 30] [--rounds 3] [--python PATH]``
+
+Two bare loops and a bridge run at a 1 s interval against one recording sink, all at once and started in another order
+each round; the second bare loop against the first is the noise (A/A) of each figure. ``--python`` is the interpreter of
+those three: one with `requirements/bridge.txt` and nothing else is what the image has (psutil, where it is installed,
+is imported by the SDK and costs 0.9 MiB). Exit code 1 where a ratio or a size is beyond its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.full_queue import documents
+from harness.procfs import cpu_seconds
+from harness.waiting import wait_until
+
+RSS_RATIO_MAX = 1.15
+CPU_RATIO_MAX = 1.5
+START_RATIO_MAX = 1.2
+FULL_QUEUE_MIB_MAX = 34.0
+WARM_UP_SECONDS = 3.0
+SAMPLE_SECONDS = 0.25
+STARTS_A_ROUND = 3
+
+ROOT = Path(__file__).parents[1]
+BARE = ("-m", "benchmarks.contestants.bare_loop")
+BRIDGE = ("-m", "bridge")
+IMPORTS = ("-c", "import os, benchmarks.contestants.bare_loop; os.write(1, b'x'); os._exit(0)")
+"""The bare loop's imports are the bridge's libraries."""
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What one process took over one round."""
+
+    rss_mib: float
+    """95th percentile after the warm-up."""
+    cpu_percent: float
+    """Of one core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure beside its bound."""
+
+    name: str
+    measured: float
+    bound: float | None
+    unit: str
+    remark: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is within its bound, where it has one."""
+        return self.bound is None or self.measured <= self.bound
+
+
+class Bench:
+    """The sink, the file that a job writes, and the processes beside them.
+
+    Args:
+        python: the interpreter of the measured processes.
+        folder: an empty one.
+    """
+
+    def __init__(self, python: str, folder: Path) -> None:
+        self._python = python
+        self._file = folder / "current.json"
+        self._exports = folder / "exports.jsonl"
+        self._documents = documents(10**9)
+        self._exports.touch()
+        log = (folder / "sink.log").open("w+", encoding="utf-8")
+        self._sink = subprocess.Popen(  # noqa: S603 - of this repository
+            [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)], cwd=ROOT, stdout=log
+        )
+        wait_until(lambda: self._port(folder) > 0, within=20, what="the sink's port")
+        self._endpoint = f"http://127.0.0.1:{self._port(folder)}"
+        self.write()
+
+    def close(self) -> None:
+        """End the sink."""
+        self._sink.terminate()
+        self._sink.wait(10)
+
+    def write(self) -> None:
+        """Write as a job does: a file beside it, renamed over."""
+        self._file.with_suffix(".tmp").write_bytes(next(self._documents))
+        self._file.with_suffix(".tmp").replace(self._file)
+
+    @contextmanager
+    def running(self, arguments: Sequence[str], *, interval: str = "1") -> Iterator[subprocess.Popen[bytes]]:
+        """Run one process of the measured interpreter with the contract's variables."""
+        environ = {
+            "PATH": os.environ["PATH"],
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self._endpoint,
+            "METRICS_FILE_PATH": str(self._file),
+            "COLLECTION_INTERVAL": interval,
+            "LOG_LEVEL": "WARNING",
+        }
+        process = subprocess.Popen(  # noqa: S603 - of this repository
+            [self._python, *arguments], cwd=ROOT, env=environ, stdout=subprocess.PIPE
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def side_by_side(self, commands: Sequence[Sequence[str]], seconds: float) -> list[Footprint]:
+        """Run them all at once for so long; gives theirs in the order of the commands."""
+        with ExitStack() as stack:
+            pids = [stack.enter_context(self.running(command)).pid for command in commands]
+            self._pass(WARM_UP_SECONDS)
+            began, cpu_began = time.monotonic(), [cpu_seconds(pid) for pid in pids]
+            samples = self._pass(seconds, pids)
+            took, cpu_ended = time.monotonic() - began, [cpu_seconds(pid) for pid in pids]
+        return [
+            Footprint(statistics.quantiles(rss, n=20)[-1], 100 * (end - start) / took)
+            for rss, start, end in zip(samples, cpu_began, cpu_ended, strict=True)
+        ]
+
+    def _pass(self, seconds: float, pids: Sequence[int] = ()) -> list[list[float]]:
+        """Let time pass, with a write each second; gives the processes' RSS meanwhile."""
+        samples: list[list[float]] = [[] for _ in pids]
+        end = time.monotonic() + seconds
+        due = time.monotonic()
+        while time.monotonic() < end:
+            if time.monotonic() >= due:
+                self.write()
+                due += 1.0
+            for pid, seen in zip(pids, samples, strict=True):
+                seen.append(int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_MIB)
+            time.sleep(SAMPLE_SECONDS)
+        return samples
+
+    def first_arrival(self) -> float:
+        """Seconds from the bridge's start to its first points at the sink."""
+        before = self._exports.stat().st_size
+        began = time.monotonic()
+        with self.running(BRIDGE, interval="60"):
+            wait_until(lambda: self._exports.stat().st_size > before, within=30, what="an arrival", every=0.005)
+        with self._exports.open(encoding="utf-8") as lines:
+            lines.seek(before)
+            arrived: float = json.loads(lines.readline())["t"]
+        return arrived - began
+
+    def imports(self) -> float:
+        """Seconds from the start of a process that only imports the same libraries until it has."""
+        began = time.monotonic()
+        with self.running(IMPORTS) as process:
+            if process.stdout is None or process.stdout.read(1) != b"x":
+                raise RuntimeError("the libraries could not be imported")
+            return time.monotonic() - began
+
+    def full_queue(self) -> dict[str, Any]:
+        """A full day of requests waiting, then delivered, in a process of its own."""
+        ended = subprocess.run(  # noqa: S603 - of this repository
+            [self._python, "-m", "benchmarks.full_queue", self._endpoint, str(self._file)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        told: dict[str, Any] = json.loads(ended.stdout)
+        return told
+
+    def _port(self, folder: Path) -> int:
+        found = re.search(r"sink on 127\.0\.0\.1:(\d+)", (folder / "sink.log").read_text(encoding="utf-8"))
+        return int(found[1]) if found else 0
+
+
+def footprint_lines(bench: Bench, rounds: int, seconds: float) -> Iterator[Line]:
+    """RSS and CPU of the bridge over the bare loop's, with the noise."""
+    seen: dict[str, list[Footprint]] = {"bare": [], "again": [], "bridge": []}
+    commands = {"bare": BARE, "again": BARE, "bridge": BRIDGE}
+    for number in range(rounds):
+        names = list(commands)[number % 3 :] + list(commands)[: number % 3]
+        for name, found in zip(names, bench.side_by_side([commands[name] for name in names], seconds), strict=True):
+            seen[name].append(found)
+    for figure, bound, unit in (("rss_mib", RSS_RATIO_MAX, "MiB"), ("cpu_percent", CPU_RATIO_MAX, "% of one core")):
+        bare, again, bridge = ([getattr(each, figure) for each in seen[name]] for name in commands)
+        yield Line(f"bare loop {figure}", statistics.median(bare + again), None, unit, spread(bare + again))
+        yield Line(f"bridge {figure}", statistics.median(bridge), None, unit, spread(bridge))
+        ratio, noise = (
+            paired(bridge, [statistics.mean(pair) for pair in zip(bare, again, strict=True)]),
+            paired(again, bare),
+        )
+        yield Line(f"{figure} ratio", ratio, bound, "", f"A/A {noise:.3f}")
+
+
+def start_lines(bench: Bench, repeats: int) -> Iterator[Line]:
+    """Start to first arrival over the time that the imports alone take, with the noise."""
+    imports, again, bridge = [], [], []
+    bench.imports()  # compiled files and the disk's cache are there from here on
+    for _ in range(repeats):
+        imports.append(bench.imports())
+        bridge.append(bench.first_arrival())
+        again.append(bench.imports())
+    yield Line("imports alone", statistics.median(imports + again), None, "s", spread(imports + again))
+    yield Line("start to first arrival", statistics.median(bridge), None, "s", spread(bridge))
+    ratio = statistics.median(bridge) / statistics.median(imports + again)
+    noise = statistics.median(again) / statistics.median(imports)
+    yield Line("start ratio", ratio, START_RATIO_MAX, "", f"A/A {noise:.3f}")
+
+
+def queue_lines(bench: Bench) -> Iterator[Line]:
+    """Memory with a full queue, and the length of a tick's request."""
+    told = bench.full_queue()
+    remark = f"{told['queued']} requests in {told['queue_mib']} MiB, {told['dropped']} dropped"
+    yield Line("RSS with a full queue", told["rss_full_mib"], FULL_QUEUE_MIB_MAX, "MiB", remark)
+    remark = f"{told['delivered']} delivered"
+    yield Line("peak until it is delivered", told["peak_mib"], FULL_QUEUE_MIB_MAX, "MiB", remark)
+    grown = told["request_bytes_max"] - told["request_bytes_min"]
+    remark = f"{told['request_bytes_max']} bytes a tick over {told['queued']} ticks"
+    yield Line("growth of a tick's request", grown, 0, "bytes", remark)
+
+
+def paired(these: Sequence[float], those: Sequence[float]) -> float:
+    """The median of the rounds' ratios."""
+    return statistics.median(one / other for one, other in zip(these, those, strict=True))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Lowest and highest, as a remark."""
+    return f"{min(values):.3f} to {max(values):.3f}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each round, after a warm-up of 3 s")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter of the measured processes")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(chosen.python, Path(folder))
+        try:
+            lines = [
+                *footprint_lines(bench, chosen.rounds, chosen.seconds),
+                *start_lines(bench, STARTS_A_ROUND * chosen.rounds),
+                *queue_lines(bench),
+            ]
+        finally:
+            bench.close()
+    for line in lines:
+        bound = "" if line.bound is None else f"{'<=' if line.holds else 'BEYOND'} {line.bound:g}"
+        sys.stdout.write(f"{line.name:28} {line.measured:9.3f} {line.unit:14} {bound:14} {line.remark}\n")
+    return 0 if all(line.holds for line in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
