@@ -226,16 +226,15 @@ class Spool:
         ends: list[tuple[int, int]] = []
         for request in requests:
             record = self._record(request)
+            if len(record) > self.size_max_bytes // 2 and not ends:
+                self.evicted += 1
+                self.written_through = request.number
+                return 1
             if ends and len(data) + len(record) > min(_CHUNK_BYTES, self._segment_bytes):
-                break
-            if len(record) > self.size_max_bytes // 2:
-                if not ends:
-                    self.evicted += 1
-                    self.written_through = request.number
-                    return 1
                 break
             data += record
             ends.append((len(data), request.number))
+            self._dictionaries.add(request.dictionary)
         self._make_room(len(data))
         self._append(data, ends)
         return len(ends)
@@ -244,7 +243,6 @@ class Spool:
         record = spool_records.request_record(request, request.number + self._offset)
         if not request.dictionary or request.dictionary in self._dictionaries:
             return record
-        self._dictionaries.add(request.dictionary)
         return spool_records.dictionary_record(request.dictionary) + record
 
     def _append(self, data: bytes, ends: Sequence[tuple[int, int]]) -> None:
