@@ -35,8 +35,15 @@ _DETAILS = "grpc-status-details-bin"
 _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving", "DNS resolution failed", "empty address list")
 """How grpcio begins to say that there was no connection. Where it says it in other words, the request may have arrived:
 it is sent again all the same, only counted as perhaps sent twice."""
-_OUR_BOUNDS = ("CLIENT: Received message larger than max", "metadata size exceeds")
-"""How it says that an answer was beyond our bounds: no answer of the peer, though it has a status like one."""
+_REFUSED_STREAM = "RST_STREAM with error code 7"
+_NO_ANSWER = (
+    "CLIENT: Received message larger than max",
+    "metadata size exceeds",
+    "Failed parsing HTTP/2",
+    _REFUSED_STREAM,
+)
+"""How it says that an answer broke its bounds or HTTP/2's rules, or that the peer refused the stream: each comes with a
+status as if the peer had answered, and some of those would have the request dropped."""
 _SERVICE_CONFIG = '{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}'
 
 
@@ -66,7 +73,7 @@ class GrpcioTransport:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint
-        self._options = _options(metadata.user_agent(user_agent), timing)
+        self._options = _options(endpoint, metadata.user_agent(user_agent), timing)
         self._compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
         # grpcio itself encodes what ends in -bin.
         self._metadata = tuple(
@@ -144,16 +151,14 @@ class GrpcioTransport:
 
     def _is_ours(self, channel: grpc.Channel, error: Any, waiting: Waiting, deadline: float) -> bool:  # noqa: ANN401 - grpcio's calls have no public type
         """Whether grpcio made this status up, for want of an answer."""
-        match error.code():
-            case grpc.StatusCode.DEADLINE_EXCEEDED:
-                return waiting.now() >= deadline
-            case grpc.StatusCode.RESOURCE_EXHAUSTED:
-                return any(words in error.details() for words in _OUR_BOUNDS)
-            case grpc.StatusCode.UNAVAILABLE:
-                if error.initial_metadata() or error.trailing_metadata():
-                    return False
-                return _never_left(error) or not self._stands(channel, waiting)
-        return False
+        details = error.details() or ""
+        if any(words in details for words in _NO_ANSWER):
+            return True
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return waiting.now() >= deadline
+        if error.code() is not grpc.StatusCode.UNAVAILABLE or error.initial_metadata() or error.trailing_metadata():
+            return False
+        return details.startswith(_NEVER_LEFT) or not self._stands(channel, waiting)
 
     def _stands(self, channel: grpc.Channel, waiting: Waiting) -> bool:
         """Whether the channel has a connection: then UNAVAILABLE came over it."""
@@ -195,7 +200,7 @@ class _Bell:
         os.close(self._descriptor)
 
 
-def _options(user_agent: str, timing: Timing) -> tuple[tuple[str, object], ...]:
+def _options(endpoint: Endpoint, user_agent: str, timing: Timing) -> tuple[tuple[str, object], ...]:
     """Say what a channel must be told because the library's defaults are another.
 
     - tries to connect are bounded, and at least one is made by each new channel;
@@ -207,12 +212,15 @@ def _options(user_agent: str, timing: Timing) -> tuple[tuple[str, object], ...]:
     connect_ms = milliseconds(timing.connect)
     return (
         ("grpc.primary_user_agent", user_agent),
+        ("grpc.default_authority", endpoint.authority),  # of a unix socket it would be its path
         ("grpc.initial_reconnect_backoff_ms", min(1000, connect_ms)),
         ("grpc.min_reconnect_backoff_ms", connect_ms),  # also the bound of one try
         ("grpc.max_reconnect_backoff_ms", connect_ms),
         ("grpc.keepalive_time_ms", milliseconds(timing.ping_after[0])),
         ("grpc.keepalive_timeout_ms", milliseconds(timing.ping_answer)),
+        ("grpc.http2.ping_timeout_ms", milliseconds(timing.ping_answer)),  # keepalive's own counts only what TCP loses
         ("grpc.http2.max_pings_without_data", len(timing.ping_after)),
+        ("grpc.http2.bdp_probe", 0),  # PINGs that servers count, to measure what short calls do not need
         ("grpc.dns_min_time_between_resolutions_ms", 1000),
         ("grpc.enable_http_proxy", 0),
         ("grpc.use_local_subchannel_pool", 1),
@@ -272,11 +280,8 @@ def _transport_error(error: Any, seconds: float) -> TransportError:  # noqa: ANN
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TransportError(_no_answer(seconds), may_have_arrived=True)
     details = (error.details() or "no reason given")[:MESSAGE_CHARACTERS_MAX]
-    return TransportError(details, may_have_arrived=not _never_left(error))
-
-
-def _never_left(error: Any) -> bool:  # noqa: ANN401 - as above
-    return (error.details() or "").startswith(_NEVER_LEFT)
+    never_arrived = details.startswith(_NEVER_LEFT) or _REFUSED_STREAM in details
+    return TransportError(details, may_have_arrived=not never_arrived)
 
 
 def _no_answer(seconds: float) -> str:

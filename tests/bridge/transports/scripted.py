@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -144,12 +146,29 @@ Script = Callable[[Peer], None]
 
 
 class ScriptedServer:
-    """Listens; its n-th connection follows the n-th script, further ones the last."""
+    """Listens; its n-th connection follows the n-th script, further ones the last.
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
+    Where it has a ``context`` it shakes hands by TLS first; who fails there is noted in ``refused``.
+    """
+
+    def __init__(
+        self,
+        scripts: Sequence[Script],
+        *,
+        listener: socket.socket | None = None,
+        unix_path: Path | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self._scripts = scripts
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=8)
-        self.port: int = self._listener.getsockname()[1]
+        if unix_path is not None:
+            listener = socket.socket(socket.AF_UNIX)
+            unix_path.unlink(missing_ok=True)
+            listener.bind(str(unix_path))
+            listener.listen(8)
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=8)
+        self.port: int = self._listener.getsockname()[1] if unix_path is None else 0
+        self.context = context
+        self.refused: list[OSError] = []
         self.peers: list[Peer] = []
         self.errors: list[BaseException] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -162,6 +181,13 @@ class ScriptedServer:
             except OSError:
                 return
             sock.settimeout(10)
+            if self.context is not None:
+                try:
+                    sock = self.context.wrap_socket(sock, server_side=True)
+                except OSError as error:
+                    self.refused.append(error)
+                    sock.close()
+                    continue
             peer = Peer(sock)
             script = self._scripts[min(len(self.peers), len(self._scripts) - 1)]
             self.peers.append(peer)
@@ -198,8 +224,8 @@ class Wire:
         self._transports: list[Http2Transport] = []
         self._patiences: list[Allowed] = []
 
-    def serve(self, *scripts: Script) -> ScriptedServer:
-        self._servers.append(ScriptedServer(scripts))
+    def serve(self, *scripts: Script, context: ssl.SSLContext | None = None) -> ScriptedServer:
+        self._servers.append(ScriptedServer(scripts, context=context))
         return self._servers[-1]
 
     def transport(
