@@ -66,6 +66,13 @@ class JobControl:
         """Whether the job runs."""
         return self._alive()
 
+    def writes(self) -> int:
+        """How many writes the job has noted so far."""
+        try:
+            return self._ledger.read_bytes().count(b'"kind":"write"')
+        except FileNotFoundError:
+            return 0
+
     def pause(self, paused: bool) -> None:
         """Stop or resume the job's writing.
 

@@ -106,6 +106,10 @@ class Jobs:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def writes(self) -> int:
+        """As `JobControl.writes`."""
+        return self._now().writes()
+
     def pause(self, paused: bool) -> None:
         """As `JobControl.pause`."""
         self._now().pause(paused)

@@ -40,7 +40,7 @@ def nearest(word: str, choices: Sequence[str]) -> str:
 def objections(scenario: Scenario, promises: Promises | None = None) -> list[Objection]:
     """Return all that makes a well-formed scenario useless."""
     promises = promises or load_promises()
-    found = [*_timeline(scenario), *_times(scenario)]
+    found = [*_timeline(scenario), *_times(scenario), *_permissions(scenario)]
     for index, spec in enumerate(scenario.checks):
         found += _check(scenario, spec, ("checks", index), promises)
     return found
@@ -94,6 +94,14 @@ def _inner(step: FaultStep, place: Path) -> Iterator[Objection]:
         yield Objection(place, message, "let it end before the fault around it does")
     if inner.fault == step.fault:
         yield Objection((*place, "fault"), f"{inner.fault} is in place already", "choose another fault")
+
+
+def _permissions(scenario: Scenario) -> Iterator[Objection]:
+    bound = scenario.bridge.obeys_permissions
+    for index, step in enumerate(scenario.timeline):
+        if isinstance(step, FaultStep) and step.fault == "file-permission-taken" and not bound:
+            message = "root may read what nobody may read"
+            yield Objection(("timeline", index, "fault"), message, "set bridge.obeys_permissions to true")
 
 
 def _fault(spec: FaultSpec, place: Path) -> Iterator[Objection]:

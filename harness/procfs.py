@@ -55,6 +55,23 @@ def status(pid: int) -> dict[str, int]:
     return found
 
 
+def state(pid: int) -> str | None:
+    """R, S, D, T, Z, ... as in proc(5); None: there is no such process."""
+    try:
+        return _stat(pid)[0].decode()
+    except OSError:
+        return None
+
+
+def capabilities(pid: int) -> int:
+    """The effective capabilities of a process as bits (capabilities(7)); 0: none, or there is no such process."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+
+
 def open_files(pid: int) -> int:
     """How many file descriptors are open.
 

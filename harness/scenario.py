@@ -84,6 +84,8 @@ class BridgeSpec(Strict):
 
     interval: Seconds = 1.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    obeys_permissions: bool = False
+    """True: bound by the permissions of files, as in production, also where the harness and so the bridge is root."""
     env: dict[str, str] = {}
     """Further variables. A scenario that needs one of these speaks of our bridge alone.
 

@@ -16,8 +16,8 @@ class NoParameters(Strict):
     """The fault takes no parameters."""
 
 
-class _OnQuietFile:
-    """What both faults share: the job is paused before and resumed after."""
+class OnQuietFile:
+    """What faults of the file share: the job is paused before and resumed after."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -40,7 +40,7 @@ class _OnQuietFile:
         return "the job writes again"
 
 
-class FileMissing(_OnQuietFile):
+class FileMissing(OnQuietFile):
     """The file is not there."""
 
     def __init__(self, ground: Ground, parameters: NoParameters) -> None:
@@ -62,6 +62,8 @@ class FileMissing(_OnQuietFile):
         return Seen(ok=False, evidence=f"{self._path.name} is there, with {found.st_size} bytes")
 
 
+DEEP_LEVELS = 50_000
+"""More than any reader's stack has, and small enough not to be refused for its size."""
 CONTENTS: Mapping[str, Callable[[bytes], bytes]] = {
     "truncated": lambda whole: whole[: len(whole) // 2],
     "not-json": lambda _: b"epoch 5 of 100, loss 0.342\n",
@@ -71,6 +73,7 @@ CONTENTS: Mapping[str, Callable[[bytes], bytes]] = {
     "invalid-utf8": lambda _: b'{"training_metrics": {"training_loss": "\xff\xfe"}}\n',
     "nul-bytes": lambda whole: bytes(len(whole)),
     "two-documents": lambda whole: whole + whole,
+    "deep": lambda _: b'{"training_metrics": ' + b"[" * DEEP_LEVELS + b"]" * DEEP_LEVELS + b"}",
 }
 
 
@@ -78,11 +81,19 @@ class Malformed(Strict):
     """Parameters of `FileMalformed`."""
 
     content: Literal[
-        "truncated", "not-json", "empty", "blank", "not-an-object", "invalid-utf8", "nul-bytes", "two-documents"
+        "truncated",
+        "not-json",
+        "empty",
+        "blank",
+        "not-an-object",
+        "invalid-utf8",
+        "nul-bytes",
+        "two-documents",
+        "deep",
     ] = "truncated"
 
 
-class FileMalformed(_OnQuietFile):
+class FileMalformed(OnQuietFile):
     """The file is there and holds no metrics."""
 
     def __init__(self, ground: Ground, parameters: Malformed) -> None:

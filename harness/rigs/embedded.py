@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness import unprivileged
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
@@ -162,7 +163,8 @@ class EmbeddedStanding:
             "LOG_LEVEL": bridge.log_level,
         }
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
-        return self._start("bridge", list(command), {**variables, **own})
+        bound = [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
+        return self._start("bridge", [*bound, *command], {**variables, **own})
 
     def deliveries(self) -> Deliveries:
         """Ask the sink."""
