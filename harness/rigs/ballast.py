@@ -16,6 +16,8 @@ _PIECES_MAX = 16
 _TAKEN_SECONDS = 0.5
 """A request that is not refused in this time was taken: it is held, and no answer comes."""
 _EMPTY_SECONDS = 10.0
+_HELD = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+"""The deadline passed here, or there."""
 _CALM_SECONDS = 0.3
 """The Collector looks at its memory every 0.1 s; in between it takes whatever comes."""
 
@@ -30,6 +32,8 @@ class Ballast:
     def __init__(self, port: int) -> None:
         self._target = f"{HOST}:{port}"
         self._channel: grpc.Channel | None = None
+        self._held: list[grpc.Future[bytes]] = []
+        """A call that nobody holds is cancelled."""
 
     def fill(self) -> None:
         """Send one piece after the other until the Collector refuses data."""
@@ -37,7 +41,7 @@ class Ballast:
         self._channel = grpc.insecure_channel(self._target)
         call = _export_on(self._channel)
         for _ in range(_PIECES_MAX):
-            call.future(piece)
+            self._held.append(call.future(piece))
             if self.refuses() is not None:
                 return
         raise FaultError(f"the Collector takes more than {_PIECES_MAX * _PIECE_BYTES // 2**20} MiB without refusing")
@@ -48,7 +52,7 @@ class Ballast:
             try:
                 _export_on(channel)(_request("probe"), timeout=_TAKEN_SECONDS)
             except grpc.RpcError as error:
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                if error.code() in _HELD:
                     return None
                 if "memory" in (error.details() or ""):
                     return f"{error.code().name}: {error.details()}"
@@ -69,6 +73,7 @@ class Ballast:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+            self._held.clear()
 
 
 def _export_on(channel: grpc.Channel) -> grpc.UnaryUnaryMultiCallable[bytes, bytes]:
