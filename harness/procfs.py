@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE, _IOWAIT = 3, 4
+"""proc_stat(5): of a processor's line, counted from the one after its name."""
 _CUTIME, _CSTIME, _STARTTIME = 13, 14, 19
 """proc(5) fields 16, 17 and 22 of /proc/PID/stat, counted from the one after the program's name."""
 
@@ -37,12 +41,12 @@ def ended_children_cpu_seconds(pid: int) -> float:
     Raises:
         OSError: there is no such process.
     """
-    stat = _stat(pid)
-    return (int(stat[_CUTIME]) + int(stat[_CSTIME])) / _TICKS
+    fields = _stat(pid)
+    return (int(fields[_CUTIME]) + int(fields[_CSTIME])) / _TICKS
 
 
 def status(pid: int) -> dict[str, int]:
-    """VmRSS and VmHWM in KiB, and Threads. A zombie has no memory: the first two are missing.
+    """VmSize, VmRSS and VmHWM in KiB, and Threads. A zombie has no memory: the first three are missing.
 
     Raises:
         OSError: there is no such process.
@@ -50,7 +54,7 @@ def status(pid: int) -> dict[str, int]:
     found = {}
     for line in Path(f"/proc/{pid}/status").read_bytes().splitlines():
         name, _, value = line.partition(b":")
-        if name in {b"VmRSS", b"VmHWM", b"Threads"}:
+        if name in {b"VmSize", b"VmRSS", b"VmHWM", b"Threads"}:
             found[name.decode()] = int(value.split()[0])
     return found
 
@@ -81,6 +85,74 @@ def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - four times a second; only the number is wanted
 
 
+def open_descriptors(pid: int) -> set[int]:
+    """The numbers of the open file descriptors.
+
+    Raises:
+        OSError: there is no such process, or it is another user's.
+    """
+    return {int(name) for name in os.listdir(f"/proc/{pid}/fd")}  # noqa: PTH208 - only the numbers are wanted
+
+
+def open_file_sizes(pid: int) -> dict[str, int]:
+    """Path and size, in bytes, of each regular file that is open.
+
+    Raises:
+        OSError: there is no such process, or it is another user's.
+    """
+    sizes = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed while it was looked at
+            found = link.stat()
+            if stat.S_ISREG(found.st_mode):
+                sizes[str(link.readlink())] = found.st_size
+    return sizes
+
+
+def thread_states(pid: int) -> list[str]:
+    """The state of each thread of a tree, as proc(5) has it (R, S, D, T, Z ...); none where the process is gone."""
+    states = []
+    for task in _tasks(pid):
+        with contextlib.suppress(OSError):
+            states.append((task / "stat").read_bytes().rpartition(b")")[2].split()[0].decode())
+    return states
+
+
+def allowed_cpus(pid: int) -> list[frozenset[int]]:
+    """For each thread of a tree, the processors on which the kernel lets it run."""
+    allowed = []
+    for task in _tasks(pid):
+        with contextlib.suppress(OSError):
+            allowed.append(frozenset(os.sched_getaffinity(int(task.name))))
+    return allowed
+
+
+def idle_seconds(cpu: int) -> float:
+    """How long a processor had nothing to do since the machine's boot, in clock ticks of usually 10 ms.
+
+    Raises:
+        OSError: there is no such processor.
+    """
+    for line in Path("/proc/stat").read_bytes().splitlines():
+        name, *ticks = line.split()
+        if name == b"cpu%d" % cpu:
+            return (int(ticks[_IDLE]) + int(ticks[_IOWAIT])) / _TICKS
+    raise ProcessLookupError(cpu)
+
+
+def soft_limit(pid: int, name: str) -> int | None:
+    """A soft limit of /proc/PID/limits by the name that stands there; None: unlimited.
+
+    Raises:
+        OSError: there is no such process, or no such limit.
+    """
+    for line in Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines():
+        if line.startswith(name):
+            soft = line.removeprefix(name).split()[0]
+            return None if soft == "unlimited" else int(soft)
+    raise ProcessLookupError(name)
+
+
 def tree(root: int) -> Iterator[int]:
     """The process and all of its descendants that are there now, the process first."""
     yield root
@@ -91,6 +163,13 @@ def tree(root: int) -> Iterator[int]:
         return
     for child in children.split():
         yield from tree(int(child))
+
+
+def _tasks(pid: int) -> Iterator[Path]:
+    """The folder of each thread of a tree."""
+    for process in tree(pid):
+        with contextlib.suppress(OSError):
+            yield from Path(f"/proc/{process}/task").iterdir()
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -7,11 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from harness import procfs, provenance
+from harness import moments, procfs, provenance
+from harness.faults import FaultError, Ground, Seen
 from harness.harm import Harm
+from harness.job_control import JobError
+from harness.lives import ProcessLife
 from harness.observers.resources import ResourceObserver, Watched
 from harness.processes import Process, Processes
 from harness.record import SCHEMA_VERSION, Meta
@@ -75,6 +79,12 @@ class Run:
         self._observer = ResourceObserver(self._recorder.resources)
         self._up: Standing | None = None
         self._started: dict[str, Process] = {}
+        self._bridge_life = ProcessLife(
+            "bridge",
+            self._processes,
+            lambda: self._started.get("bridge"),
+            lambda: self._standing.start_bridge(self._command),
+        )
 
     def rig_up(self) -> None:
         """Start sink and relay, and the observer of resources."""
@@ -149,7 +159,13 @@ class Run:
         """Inject, verify, hold, verify again, heal; then time to recover."""
         self._begin(name, "fault", f": {step.fault} for {step.for_:g} s")
         began = time.monotonic()
-        self._harm.inject(name, step, self._standing.ground)
+        self._harm.inject(name, step, self._ground)
+        if (inner := step.inner) is not None:
+            self._let_pass(began + inner.after - time.monotonic())
+            self._harm.inject(name, inner, self._ground)
+            self._let_pass(began + inner.after + inner.for_ - time.monotonic())
+            self._harm.verify_last()
+            self._harm.heal_last()
         self._let_pass(began + step.for_ - time.monotonic())
         self._harm.verify_last()
         self._harm.heal_last()
@@ -174,12 +190,14 @@ class Run:
 
     def drain(self) -> None:
         """End the job, at once signal the bridge, wait for its end up to the scenario's grace, then kill it."""
-        stop, bridge = self._scenario.stop, self._started["bridge"]
-        self._begin("drain", "drain", f": SIG{stop.signal} after the job's last write")
+        stop = self._scenario.stop
+        self._begin("drain", "drain", f": SIG{stop.signal}, {stop.at}")
         if stop.under:
-            self._harm.inject("drain", stop.under, self._standing.ground)
-        self._finish_job()
+            self._harm.inject("drain", stop.under, self._ground)
+        self._come_to(stop.at)
+        bridge = self._started["bridge"]
         self._processes.signal(bridge, signal.Signals[f"SIG{stop.signal}"])
+        self._finish_job()
         try:
             self._patience.until(lambda: bridge.exit is not None, within=stop.grace, what="the bridge's end")
         except WaitedTooLongError:
@@ -191,6 +209,23 @@ class Run:
             self._harm.heal_last()
         self._let_pass(LATE_EXPORTS_SECONDS)
         self._standing.ask_back_end()
+
+    def _come_to(self, at: str) -> None:
+        """Bring the run to the moment of the signal, and record how that went."""
+        try:
+            if at == "mid-write":
+                met = moments.half_written(self._ground, self._patience)
+            elif at == "starting":
+                self._bridge_life.kill()
+                self._finish_job()
+                self._bridge_life.start()
+                met = moments.starting(self._started["bridge"], self._calls, self._patience)
+            else:
+                self._finish_job()
+                return
+        except (FaultError, JobError, WaitedTooLongError) as problem:
+            met = Seen(ok=False, evidence=str(problem))
+        self._recorder.event("moment", at=at, ok=met.ok, evidence=met.evidence)
 
     def clear_away(self, *, error: str | None, interrupted: bool) -> None:
         """Heal, stop everything that was started, last first, complete the record.
@@ -209,6 +244,12 @@ class Run:
         if error or interrupted:
             self._progress(error or "interrupted")
         self._recorder.finish(error=error, interrupted=interrupted)
+
+    @property
+    def _ground(self) -> Ground:
+        """What faults may touch: the rig's ground, and the bridge where the rig has no door of its own to it."""
+        ground = self._standing.ground
+        return ground if ground.bridge is not None else replace(ground, bridge=self._bridge_life)
 
     @property
     def _standing(self) -> Standing:
@@ -239,6 +280,9 @@ class Run:
             self._observer.watch(Watched(process.role, process.pid, process.create_time), every=every)
         if process.role == "bridge" and action == "exited":
             self._progress(f"the bridge ended with code {facts['exit_code']}")
+
+    def _calls(self) -> int:
+        return self._standing.deliveries().calls
 
     def _first_point_t(self) -> float | None:
         return self._standing.deliveries().first_point_t

@@ -7,15 +7,53 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.faults.answers import (
+    CollectorAcknowledgesLate,
+    CollectorExhausted,
+    CollectorRefusesOne,
+    CollectorSlow,
+    CollectorTakesPart,
+    CollectorUnavailable,
+    Delay,
+    Partial,
+    Patience,
+    Poison,
+    Status,
+)
 from harness.faults.collector import CollectorRefused, CollectorSilent
+from harness.faults.collector_life import CollectorKilled
+from harness.faults.collector_memory import CollectorFull
 from harness.faults.contract import Fault, FaultError, FaultKind, Ground, Seen
 from harness.faults.file import FileMalformed, FileMissing, Malformed, NoParameters
+from harness.faults.host import BridgeStarved, Busy
 from harness.faults.job import JobPaused, JobTornWrites, TornWrites
 from harness.faults.job_life import Gone, JobGone, JobHangs, JobSecondWriter, Second
 from harness.faults.job_writing import JobBackdatesWrites, JobSpoilsFields, Spoiled
+from harness.faults.limits import BridgeDiskFull, BridgeOutOfAddressSpace, BridgeOutOfFiles, Reach, Room
+from harness.faults.network import (
+    Cut,
+    HalfOpen,
+    Jitter,
+    Latency,
+    NarrowBand,
+    NetworkCut,
+    NetworkHalfOpen,
+    NetworkJitter,
+    NetworkLatency,
+    NetworkNarrowBand,
+    NetworkReset,
+    NetworkSlowClose,
+    Reset,
+    SlowClose,
+)
 from harness.faults.place import FileHuge, FilePermissionTaken, FileReplaced, FolderMissing, Huge, Replaced
+from harness.faults.process import BridgeKilled, BridgeStopped
+from harness.scenario import Need
 
 __all__ = ["FAULTS", "Fault", "FaultError", "FaultKind", "Ground", "Seen", "build", "problems_of"]
+
+_ANSWERS: frozenset[Need] = frozenset({"answering-sink"})
+_TOXIPROXY: frozenset[Need] = frozenset({"toxiproxy"})
 
 FAULTS: Mapping[str, FaultKind] = {
     "file-missing": FaultKind("the metrics file is removed", NoParameters, FileMissing),
@@ -33,6 +71,33 @@ FAULTS: Mapping[str, FaultKind] = {
     "job-backdates-writes": FaultKind("each file looks older than the one before", NoParameters, JobBackdatesWrites),
     "collector-refused": FaultKind("the collector refuses connections", NoParameters, CollectorRefused),
     "collector-silent": FaultKind("the collector's connection dies without a sign", NoParameters, CollectorSilent),
+    "collector-killed": FaultKind("the collector is killed, then started again", NoParameters, CollectorKilled),
+    "collector-slow": FaultKind("every call takes long", Delay, CollectorSlow, _ANSWERS),
+    "collector-acknowledges-late": FaultKind(
+        "every call is taken at once and acknowledged late", Delay, CollectorAcknowledgesLate, _ANSWERS
+    ),
+    "collector-unavailable": FaultKind("every call is asked to come again", Status, CollectorUnavailable, _ANSWERS),
+    "collector-exhausted": FaultKind(
+        "every call is told by RetryInfo when to come again", Patience, CollectorExhausted, _ANSWERS
+    ),
+    "collector-refuses-one": FaultKind("one update is refused for good", Poison, CollectorRefusesOne, _ANSWERS),
+    "collector-takes-part": FaultKind("one metric is left out of what is taken", Partial, CollectorTakesPart, _ANSWERS),
+    "bridge-killed": FaultKind("the bridge is killed, then started again", NoParameters, BridgeKilled),
+    "bridge-stopped": FaultKind("the bridge stands still", NoParameters, BridgeStopped),
+    "bridge-starved": FaultKind("the bridge's processor is busy with others", Busy, BridgeStarved),
+    "bridge-out-of-files": FaultKind("the bridge can open nothing more", NoParameters, BridgeOutOfFiles),
+    "bridge-out-of-address-space": FaultKind("the bridge's memory cannot grow", Room, BridgeOutOfAddressSpace),
+    "bridge-disk-full": FaultKind("no file of the bridge can grow", Reach, BridgeDiskFull),
+    "collector-full": FaultKind(
+        "the real Collector's memory limiter refuses data", NoParameters, CollectorFull, frozenset({"collector-memory"})
+    ),
+    "network-latency": FaultKind("everything takes longer on the way", Latency, NetworkLatency, _TOXIPROXY),
+    "network-jitter": FaultKind("each piece of data takes another time", Jitter, NetworkJitter, _TOXIPROXY),
+    "network-narrow-band": FaultKind("little passes in a second", NarrowBand, NetworkNarrowBand, _TOXIPROXY),
+    "network-cut": FaultKind("connections end in the middle of a message", Cut, NetworkCut, _TOXIPROXY),
+    "network-reset": FaultKind("connections are reset as soon as they are used", Reset, NetworkReset, _TOXIPROXY),
+    "network-slow-close": FaultKind("the bridge hears late of closed ends", SlowClose, NetworkSlowClose, _TOXIPROXY),
+    "network-half-open": FaultKind("one direction leads nowhere", HalfOpen, NetworkHalfOpen, _TOXIPROXY),
 }
 
 

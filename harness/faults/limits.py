@@ -1,0 +1,164 @@
+"""Harm by resource limits (prlimit(2)) of the bridge that runs: no more files, no more memory, no more disk.
+
+Only the soft limit is changed, which needs no rights: the process itself may be any user's that the harness may signal.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field
+
+from harness import procfs
+from harness.faults.contract import FaultError, Ground, Seen
+from harness.faults.file import NoParameters
+from harness.faults.process import needed, present_pid
+from harness.scenario import Strict
+
+_GROW_SECONDS = 0.2
+
+
+class _Limited:
+    """What all of them share: the soft limit of one resource is brought down, and put back."""
+
+    _resource: int
+    _named: str
+    """As /proc/PID/limits calls it."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._bridge = ground.bridge
+        self._patience = ground.patience
+        self._before: tuple[int, int] | None = None
+        self._pid = 0
+        self._wanted: int | None = None
+
+    def _limit(self, wanted: Callable[[int], int]) -> int:
+        """Bring the soft limit of the process that runs now down to what ``wanted`` makes of its pid."""
+        self._pid = present_pid(needed(self._bridge))
+        try:
+            self._before = resource.prlimit(self._pid, self._resource)
+            soft = wanted(self._pid)
+            resource.prlimit(self._pid, self._resource, (soft, self._before[1]))
+        except (OSError, ValueError) as problem:
+            raise FaultError(f"the limit could not be set: {problem}") from problem
+        self._wanted = soft
+        return soft
+
+    def _in_force(self) -> tuple[bool, str]:
+        """Whether the kernel itself reports the limit for the process that runs now."""
+        pid = present_pid(needed(self._bridge))
+        soft = procfs.soft_limit(pid, self._named)
+        said = f"the kernel says {self._named.lower()}: {'unlimited' if soft is None else soft}"
+        return soft is not None and soft == self._wanted and pid == self._pid, said
+
+    def heal(self) -> str:
+        """Put the limit back."""
+        if self._before is None or needed(self._bridge).pid != self._pid:
+            return "no process has the limit"
+        try:
+            resource.prlimit(self._pid, self._resource, self._before)
+        except ProcessLookupError:
+            return "the process with the limit has ended"
+        except (OSError, ValueError) as problem:
+            raise FaultError(f"the limit could not be put back: {problem}") from problem
+        return f"{self._named.lower()} is what it was"
+
+
+class BridgeOutOfFiles(_Limited):
+    """Every file descriptor that the bridge may have is in use: nothing can be opened, no connection made."""
+
+    _resource = resource.RLIMIT_NOFILE
+    _named = "Max open files"
+
+    def __init__(self, ground: Ground, parameters: NoParameters) -> None:
+        del parameters
+        super().__init__(ground)
+
+    def inject(self) -> str:
+        """Let the limit be the first number that is free: every lower one is in use."""
+        soft = self._limit(self._first_free)
+        return f"the bridge may have {soft} descriptors, and has them"
+
+    def verify(self) -> Seen:
+        """Look which descriptors are open: none may be free below the kernel's limit."""
+        in_force, said = self._in_force()
+        open_now = procfs.open_descriptors(self._pid) if in_force else set()
+        free = [number for number in range(self._wanted or 0) if number not in open_now]
+        return Seen(ok=in_force and not free, evidence=f"{said}; free below it: {free or 'none'}")
+
+    def _first_free(self, pid: int) -> int:
+        """What is open at each of several looks: a file that is just being read is none of it."""
+        lasting = procfs.open_descriptors(pid)
+        for _ in range(5):
+            self._patience.hold(0.03)
+            lasting &= procfs.open_descriptors(pid)
+        return next(number for number in range(len(lasting) + 1) if number not in lasting)
+
+
+class Room(Strict):
+    """Parameters of `BridgeOutOfAddressSpace`."""
+
+    room_kib: Annotated[int, Field(ge=0, le=1024 * 1024)] = 0
+    """How much more than now the bridge may have, KiB."""
+
+
+class BridgeOutOfAddressSpace(_Limited):
+    """The bridge's address space may not grow: what needs a new mapping, a thread or a large buffer, fails."""
+
+    _resource = resource.RLIMIT_AS
+    _named = "Max address space"
+
+    def __init__(self, ground: Ground, parameters: Room) -> None:
+        super().__init__(ground)
+        self._room_bytes = parameters.room_kib * 1024
+
+    def inject(self) -> str:
+        """Let the limit be what it has now, and the room."""
+        soft = self._limit(lambda pid: procfs.status(pid)["VmSize"] * 1024 + self._room_bytes)
+        return f"the bridge's address space may not grow beyond {soft / 1024 / 1024:.1f} MiB"
+
+    def verify(self) -> Seen:
+        """Compare the kernel's limit with the address space that it reports."""
+        in_force, said = self._in_force()
+        size = procfs.status(self._pid)["VmSize"] * 1024 if in_force else 0
+        return Seen(ok=in_force and size <= (self._wanted or 0), evidence=f"{said} bytes; in use: {size}")
+
+
+class Reach(Strict):
+    """Parameters of `BridgeDiskFull`."""
+
+    at_bytes: Annotated[int, Field(ge=0)] = 0
+    """No file may grow beyond this."""
+
+
+class BridgeDiskFull(_Limited):
+    """No file of the bridge may grow (RLIMIT_FSIZE): each write fails, as on a disk that is full or over its quota.
+
+    The kernel gives EFBIG where a full disk gives ENOSPC. The bridge's log is such a file too, and loses its lines.
+    """
+
+    _resource = resource.RLIMIT_FSIZE
+    _named = "Max file size"
+
+    def __init__(self, ground: Ground, parameters: Reach) -> None:
+        super().__init__(ground)
+        self._at_bytes = parameters.at_bytes
+
+    def inject(self) -> str:
+        """Let no file grow beyond that size."""
+        self._limit(lambda _: self._at_bytes)
+        return f"no file of the bridge may grow beyond {self._at_bytes} bytes"
+
+    def verify(self) -> Seen:
+        """Ask the kernel for the limit, and look whether a file that the bridge writes is beyond it and grows."""
+        in_force, said = self._in_force()
+        before = self._sizes()
+        self._patience.hold(_GROW_SECONDS)
+        grown = [path for path, size in self._sizes().items() if size > max(before.get(path, size), self._at_bytes)]
+        return Seen(ok=in_force and not grown, evidence=f"{said}; files that grew beyond it: {grown or 'none'}")
+
+    def _sizes(self) -> dict[str, int]:
+        """The files that the bridge holds open now."""
+        return procfs.open_file_sizes(self._pid) if self._pid else {}

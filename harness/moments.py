@@ -1,0 +1,79 @@
+"""The moment at which the signal to end meets the bridge, where it is not simply after the job's last write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness import procfs
+from harness.faults import Ground, Seen
+from harness.faults.file import is_json_object
+from harness.processes import Process
+from harness.waiting import Patience, WaitedTooLongError
+
+HALF_WRITTEN_SECONDS = 0.02
+"""How long half of the last write stands there: long for a document of 1 kB, short for a reader who looks again."""
+STARTING_CPU_SECONDS = 0.1
+"""CPU time after which a bridge is told to end that has just begun to start: a Python interpreter is up after 0.02 s, a
+bridge with OpenTelemetry's SDK after 0.3 s or more. CPU time, because a busy machine stretches any other."""
+_WITHIN_SECONDS = 10.0
+
+
+def half_written(ground: Ground, patience: Patience) -> Seen:
+    """Let the job make its last write in two halves; return when the first one stands in the file.
+
+    Raises:
+        JobError: the job has ended, or does not do what it is told.
+    """
+    ground.job.tear(HALF_WRITTEN_SECONDS)
+    ground.job.finish()
+    seen = _Half(ground)
+    try:
+        patience.until(seen.look, within=_WITHIN_SECONDS, what="half of the job's last write", every=0.001)
+    except WaitedTooLongError as problem:
+        return Seen(ok=False, evidence=str(problem))
+    return Seen(ok=True, evidence=f"{seen.size} bytes that are no whole document stood in the file")
+
+
+class _Half:
+    def __init__(self, ground: Ground) -> None:
+        self._path = ground.metrics_file
+        self.size = 0
+
+    def look(self) -> bool:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return False
+        self.size = len(data)
+        return not is_json_object(data)
+
+
+def starting(bridge: Process, calls: Callable[[], int], patience: Patience) -> Seen:
+    """Return when a bridge that was just started has used some CPU time, and has not called the sink yet.
+
+    Args:
+        bridge: it was started a moment ago.
+        calls: how many Export calls there were so far.
+        patience: for the wait.
+    """
+    before = calls()
+    try:
+        patience.until(
+            lambda: bridge.exit is not None or _used_seconds(bridge) >= STARTING_CPU_SECONDS,
+            within=_WITHIN_SECONDS,
+            what=f"{STARTING_CPU_SECONDS:g} s of CPU time of a starting bridge",
+            every=0.002,
+        )
+    except WaitedTooLongError as problem:
+        return Seen(ok=False, evidence=str(problem))
+    if bridge.exit is not None:
+        return Seen(ok=False, evidence=f"it had ended by itself with code {bridge.exit.code}")
+    made = calls() - before
+    return Seen(ok=made == 0, evidence=f"it had used {_used_seconds(bridge):.2f} s of CPU time and made {made} calls")
+
+
+def _used_seconds(bridge: Process) -> float:
+    try:
+        return procfs.cpu_seconds(bridge.pid)
+    except OSError:
+        return 0.0
