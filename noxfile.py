@@ -63,6 +63,14 @@ def tools(session: nox.Session) -> None:
 
 
 @nox.session
+def local(session: nox.Session) -> None:
+    """Run the smoke scenarios on the local rig: the real programs, built by `nox -s tools` or found on PATH."""
+    install(session, "harness")
+    session.run("python", "-m", "harness", "doctor", "--rig", "local")
+    session.run("python", "-m", "harness", "run", *(session.posargs or ("--profile", "smoke", "--rig", "local")))
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Resolve requirements/*.txt anew: all Pythons and platforms, with hashes, without an index address."""
     session.install("uv>=0.9")

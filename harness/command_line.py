@@ -32,7 +32,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from harness import batch, verdict
+from harness import batch, doctor, verdict
 from harness.batch import Plan
 from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
 from harness.checks import Verdict
@@ -42,6 +42,7 @@ from harness.record import RecordError
 from harness.reports import REPORTS, Judged, index
 from harness.reports.console import draw
 from harness.reports.progress import Progress
+from harness.rigs import RIGS
 from harness.scenario import Profile, RigName
 from harness.starter import Starter
 from harness.verdict import Judgement
@@ -193,6 +194,15 @@ def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
     interrupt = threading.Event()
     with _signals_set(interrupt):
         return int(proof.run_proof(names, jobs=jobs, out=out, interrupt=interrupt, console=_console()))
+
+
+@cli.command(name="doctor")
+@click.option("--rig", "rigs", type=click.Choice(list(RIGS)), multiple=True, help="Only this one; may be given often.")
+def doctor_(rigs: tuple[RigName, ...]) -> int:
+    """Show what this machine can run, what is missing, and how to get it. Exits 0 when all of it can, else 2."""
+    found = doctor.examine(rigs)
+    click.echo(doctor.draw(found), nl=False)
+    return 2 if any(finding.missing for finding in found) else 0
 
 
 def _console() -> Console:

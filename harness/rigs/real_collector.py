@@ -17,8 +17,26 @@ from harness.waiting import Patience, WaitedTooLongError
 
 DATA = Path(__file__).with_name("data")
 READY_SECONDS = 20.0
+_OWN_PORTS = ("OTLP", "HEALTH", "SCRAPE", "BALLAST", "NOWHERE")
 Start = Callable[[str, Sequence[str], Mapping[str, str]], Process]
 """Starts a program of the run: role, command, environment."""
+
+
+def configuration(*, with_ballast: bool, with_back_end: bool) -> list[str]:
+    """The Collector's arguments: its configuration and what is joined to it."""
+    files = ["collector.yaml"]
+    files += ["collector-ballast.yaml"] if with_ballast else []
+    files += ["collector-back-end.yaml"] if with_back_end else []
+    return [f"--config={DATA / file}" for file in files]
+
+
+def placeholders() -> dict[str, str]:
+    """The environment that the configuration asks for, with ports that nobody listens on."""
+    return {_variable(name): "1" for name in (*_OWN_PORTS, "SINK", "PROMETHEUS")}
+
+
+def _variable(name: str) -> str:
+    return f"{name}_PORT"
 
 
 class RealCollector:
@@ -44,13 +62,11 @@ class RealCollector:
         new_port: Callable[[], HeldPort] = HeldPort,
     ) -> None:
         self._start = start
-        self._held = {name: new_port() for name in ("OTLP", "HEALTH", "SCRAPE", "BALLAST", "NOWHERE")}
-        files = ["collector.yaml"]
-        files += ["collector-ballast.yaml"] if with_ballast else []
-        files += ["collector-back-end.yaml"] if prometheus_port is not None else []
-        self._command = [str(program), *(f"--config={DATA / file}" for file in files)]
-        self._variables = {f"{name}_PORT": str(port.number) for name, port in self._held.items()}
-        self._variables |= {"SINK_PORT": str(sink_port), "PROMETHEUS_PORT": str(prometheus_port or 0)}
+        self._held = {name: new_port() for name in _OWN_PORTS}
+        given = configuration(with_ballast=with_ballast, with_back_end=prometheus_port is not None)
+        self._command = [str(program), *given]
+        self._variables = {_variable(name): str(port.number) for name, port in self._held.items()}
+        self._variables |= {_variable("SINK"): str(sink_port), _variable("PROMETHEUS"): str(prometheus_port or 0)}
         self._process: Process | None = None
         if with_ballast:
             self._held["NOWHERE"].listen_and_say_nothing()
