@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import socket
 import time
@@ -36,14 +37,13 @@ _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving", "DNS re
 """How grpcio begins to say that there was no connection. Where it says it in other words, the request may have arrived:
 it is sent again all the same, only counted as perhaps sent twice."""
 _REFUSED_STREAM = "RST_STREAM with error code 7"
-_NO_ANSWER = (
-    "CLIENT: Received message larger than max",
-    "metadata size exceeds",
-    "Failed parsing HTTP/2",
-    _REFUSED_STREAM,
+_NO_ANSWER = re.compile(
+    r"Stream removed \((?!RST_STREAM|Error parsing)"
+    r"|CLIENT: Received message larger than max|metadata size exceeds|Failed parsing HTTP/2|"
+    + re.escape(_REFUSED_STREAM)
 )
-"""How it says that an answer broke its bounds or HTTP/2's rules, or that the peer refused the stream: each comes with a
-status as if the peer had answered, and some of those would have the request dropped."""
+"""How it says that the connection broke, that an answer broke its bounds or HTTP/2's rules, or that the peer refused
+the stream: each comes with a status as if the peer had answered, and some of those would have the request dropped."""
 _SERVICE_CONFIG = '{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}'
 
 
@@ -152,7 +152,7 @@ class GrpcioTransport:
     def _is_ours(self, channel: grpc.Channel, error: Any, waiting: Waiting, deadline: float) -> bool:  # noqa: ANN401 - grpcio's calls have no public type
         """Whether grpcio made this status up, for want of an answer."""
         details = error.details() or ""
-        if any(words in details for words in _NO_ANSWER):
+        if _NO_ANSWER.search(details):
             return True
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return waiting.now() >= deadline
