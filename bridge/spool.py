@@ -28,6 +28,9 @@ _SEGMENTS_PER_BOUND = 16
 _SEGMENT_BYTES_MIN, _SEGMENT_BYTES_MAX = 4096, 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
+_GAP = 1 << 32
+"""Added to the sequences where a segment cannot be read: what is written now must come after what it holds."""
+
 
 class Folder(Protocol):
     """What `bridge.spool_folder.SpoolFolder` does. Everything but release and close raises SpoolError."""
@@ -178,6 +181,7 @@ class Spool:
         names = self._folder.names()
         newest = self._load_mark() if _MARK in names else 0
         requests: list[Request] = []
+        unread = 0
         for name in names:
             match = _SEGMENT.fullmatch(name)
             if match is None:
@@ -187,6 +191,7 @@ class Spool:
                 data = self._folder.read(name, self.size_max_bytes)
             except SpoolError:
                 self._damaged += 1
+                unread += 1
                 continue
             found = spool_records.scan(data)
             self._damaged += found.damaged
@@ -199,6 +204,7 @@ class Spool:
                     segment.numbers.append(newest)
                     requests.append(request)
             self._segments.append(segment)
+        newest += unread * _GAP
         self._offset = newest
         for segment in self._segments:
             segment.numbers = array("q", (sequence - newest for sequence in segment.numbers))

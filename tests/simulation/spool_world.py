@@ -220,6 +220,7 @@ class SpoolWorld:
         stats = self.sender._count()
         self._check_account(stats, ended=True)
         self.spooled = stats.spooled
+        self.in_order = self.in_order and self.disk_well_since < self.agenda.now  # as in _killed
         if self.disk_well_since < self.agenda.now - 40 and not self.spool.evicted:
             self._demand(stats.dropped[SHUTDOWN] == 0, "lost at the end although the disk is well")
 
@@ -310,7 +311,7 @@ class SpoolWorld:
         )
         self._demand(stats.put == self.puts_of_this_life + stats.restored, "puts were lost")
         self._demand(not ended or stats.queue_count == 0, "ended, and something is here")
-        self._demand(self.disk.segment_bytes_max <= self.schedule.spool_bytes_max, "more bytes on disk than the bound")
+        self._demand(self.damaged or self.disk.segment_bytes_max <= self.schedule.spool_bytes_max, "more bytes on disk than the bound")
         turns_max = 4 * (self.puts_of_this_life + self.transport.calls + 10) + 2 * self.agenda.now
         self._demand(self.spooling.turns <= turns_max, "a storm of the spool's turns")
 
