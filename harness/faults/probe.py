@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -60,5 +61,5 @@ def export(answers: Answers, *metrics: str, time_unix_nano: int = 0, within: flo
         return Heard("OK", seconds, _trailers(done.trailing_metadata()), partial.rejected_data_points)
 
 
-def _trailers(found: Iterable[tuple[str, bytes | str]] | None) -> dict[str, bytes | str]:
+def _trailers(found: Iterable[Any] | None) -> dict[str, bytes | str]:
     return dict(found or ())

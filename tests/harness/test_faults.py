@@ -20,7 +20,10 @@ from harness.rigs.embedded import EmbeddedStanding
 from harness.scenario import Scenario
 from harness.waiting import InterruptedRunError, Patience, WaitedTooLongError, wait_until
 
-PARAMETERS = {"job-torn-writes": {"hold": "50ms"}}
+PARAMETERS: dict[str, dict[str, object]] = {
+    "job-torn-writes": {"hold": "50ms"},
+    "job-spoils-fields": {"by": "true"},
+}
 GOOD = b'{"training_metrics": {"training_loss": 0.5}}'
 
 
@@ -55,7 +58,15 @@ def standing(short: Callable[..., Scenario], processes: Processes, tmp_path: Pat
     up.down()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+ON_THIS_RIG = [
+    name
+    for name, kind in FAULTS.items()
+    # What is done to the bridge has a file of its own, with a bridge; what needs more than this rig, too.
+    if kind.needs <= RIGS["embedded"].offers and not name.startswith("bridge-")
+]
+
+
+@pytest.mark.parametrize("name", ON_THIS_RIG)
 def test_a_fault_is_seen_only_between_inject_and_heal(name: str, standing: EmbeddedStanding):
     fault = faults.build(name, PARAMETERS.get(name, {}), standing.ground)
     before = fault.verify()
