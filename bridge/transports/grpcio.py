@@ -1,6 +1,6 @@
 """The same call through grpcio, gRPC's C core: for those who need what only it has, and the oracle beside http2.
 
-It costs 14 MiB more than http2 and half a dozen threads. What it does by default and a sidecar must not is turned off:
+It costs 18 MiB more than http2 and half a dozen threads. What it does by default and a sidecar must not is turned off:
 see `_options` and each method. It comes with the extra ``[grpcio]``.
 """
 

@@ -1,6 +1,6 @@
 """TLS on a connected socket: who the peer must be, who we are, and HTTP/2 as what both then speak.
 
-Imported only where TLS was asked for: `ssl` costs the process 4 MiB, a context with the system's bundle 2 MiB more.
+Imported only where TLS was asked for: `ssl` with a context costs the process 6.5 MiB, the system's bundle 0.8 MiB more.
 """
 
 from __future__ import annotations
