@@ -204,9 +204,9 @@ class Http2Transport:
             raise self._out_of_time(connection, exchange, began_at) from None
         except (BrokenError, H2Error) as error:
             self.close()
-            raise TransportError(
-                str(error), may_have_arrived=exchange is not None and connection.may_have_arrived(exchange)
-            ) from error
+            arrived = exchange is not None and connection.may_have_arrived(exchange)
+            words = str(error) if isinstance(error, BrokenError) else f"HTTP/2 failed: {type(error).__name__}: {error}"
+            raise TransportError(words, may_have_arrived=arrived) from error
         if exchange.reset_code == ErrorCodes.REFUSED_STREAM:
             raise TransportError("the peer refused the stream (REFUSED_STREAM)", may_have_arrived=arrived)
         return exchange.answer()

@@ -165,7 +165,7 @@ class Connection:
     def end(self, exchange: Exchange) -> None:
         """Forget a request; where it is not over on both sides the peer is told to forget it too."""
         self._exchange = None
-        stream_open = exchange.reset_code is None and not (exchange.ended and exchange.sent_at_byte is not None)
+        stream_open = not exchange.closed_by_peer and not (exchange.ended and exchange.sent_at_byte is not None)
         if stream_open and self._write_failure is None:
             code = ErrorCodes.NO_ERROR if exchange.ended else ErrorCodes.CANCEL
             self._h2.reset_stream(exchange.stream_id, code)

@@ -56,6 +56,8 @@ class Exchange:
         self.body = bytearray()
         self.ended = False
         self.reset_code: int | None = None
+        self.closed_by_peer = False
+        """Whether the peer reset the stream, be it after its answer: Go does so to what it need not hear to its end."""
 
     @property
     def over(self) -> bool:
@@ -73,8 +75,10 @@ class Exchange:
                 self.body += event.data[: BODY_BYTES_MAX - len(self.body)]
             case StreamEnded():
                 self.ended = True
-            case StreamReset() if not self.ended:
-                self.reset_code = int(event.error_code)
+            case StreamReset():
+                self.closed_by_peer = True
+                if not self.ended:
+                    self.reset_code = int(event.error_code)
 
     def answer(self) -> Answer:
         """Read what came back. Only for an exchange that is `over`."""

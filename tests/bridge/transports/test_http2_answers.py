@@ -183,6 +183,24 @@ def test_an_answer_before_the_request_was_sent_whole_is_taken(wire: Wire):
     transport.close()
 
 
+def test_an_answer_before_the_request_was_sent_whole_counts_also_where_the_peer_then_resets_the_stream(wire: Wire):
+    def script(peer: Peer) -> None:
+        peer.greet()
+        while not peer.requests:
+            peer.read(acknowledge=False)
+        peer.h2.send_headers(1, (*OK_HEADERS, ("grpc-status", "8")), end_stream=True)
+        peer.h2.reset_stream(1, ErrorCodes.NO_ERROR)
+        peer.flush()
+        while len(peer.requests) < 2:
+            peer.read(acknowledge=False)
+        peer.answer(3)
+        peer.read_to_end()
+
+    transport = wire.transport(wire.serve(script).port)
+    assert transport.call(bytes(100_000), wire.allow()).status == 8
+    assert transport.call(b"", wire.allow()).status == 0, "the connection is kept"
+
+
 def test_a_body_beyond_the_bound_is_thrown_away_and_the_status_counts(wire: Wire):
     def script(peer: Peer) -> None:
         peer.greet()
