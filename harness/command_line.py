@@ -35,14 +35,12 @@ from rich.text import Text
 from harness import batch, doctor, verdict
 from harness.batch import Plan
 from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
-from harness.checks import Verdict
-from harness.ledger import LedgerError
 from harness.loading import ScenarioFileError
-from harness.record import RecordError
-from harness.reports import REPORTS, Judged, index
+from harness.reports import REPORTS, index
 from harness.reports.console import draw
 from harness.reports.progress import Progress
 from harness.rigs import RIGS
+from harness.saved import SUMMARIES, judged_again, write_report, write_summaries
 from harness.scenario import Profile, RigName
 from harness.starter import Starter
 from harness.verdict import Judgement
@@ -148,7 +146,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     judgements += [verdict.not_run(name, rig, reason) for name, reason in skipped.items()]
     _show(console, judgements)
     if plans:
-        click.echo(f"records: {out.resolve()}")
+        _summarise(judgements, out)
     if interrupt.is_set():
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -159,7 +157,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def judge(run_dir: Path) -> int:
     """Judge a saved record again (or all in a folder), from the folder alone."""
-    judgements = [run.judgement for run in _judged([run_dir], save=True)]
+    judgements = [run.judgement for run in judged_again([run_dir], save=True)]
     _show(_console(), judgements)
     return batch.exit_code(judgements)
 
@@ -171,12 +169,12 @@ def judge(run_dir: Path) -> int:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; by default the screen.")
 def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
     """Draw the verdicts of saved records."""
-    text = REPORTS[form](_judged(run_dirs, save=False))
+    runs = judged_again(run_dirs, save=False)
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(REPORTS[form](runs), nl=False)
         return
     try:
-        out.write_text(text, encoding="utf-8")
+        write_report(form, runs, out)
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from None
     click.echo(f"{out}")
@@ -229,19 +227,16 @@ def _plans(chosen: Sequence[Entry], rig: RigName, seed: int, repeat: int, out: P
     return [Plan(scenario, rig, folder, seed) for (scenario, seed), folder in zip(runs, folders, strict=True)]
 
 
-def _judged(paths: Sequence[Path], *, save: bool) -> list[Judged]:
-    runs: list[Judged] = []
-    for path in paths:
-        folders = batch.run_folders(path)
-        if not folders:
-            raise click.UsageError(f"{path} is no run folder and holds none: it has no run.json")
-        for folder in folders:
-            try:
-                judgement = batch.judge_folder(folder, save=save)
-            except (RecordError, LedgerError, OSError) as error:
-                judgement = Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name)
-            runs.append(Judged(judgement, folder))
-    return runs
+def _summarise(judgements: Sequence[Judgement], out: Path) -> None:
+    """Leave the reports beside the records. A verdict is no worse for a disk that is full now."""
+    click.echo(f"records: {out.resolve()}")
+    try:
+        write_summaries(judgements, out)
+    except OSError as error:
+        click.echo(f"no summary beside the records: {error}", err=True)
+    else:
+        page, *others = SUMMARIES
+        click.echo(f"summary: {out.resolve() / page} (and {', '.join(others)})")
 
 
 def _show(console: Console, judgements: Sequence[Judgement]) -> None:

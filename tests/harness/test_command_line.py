@@ -22,6 +22,7 @@ from harness.scenario import Scenario
 from tests.harness.histories import good, process
 
 ROOT = Path(__file__).parents[2]
+WRITTEN = ("sequence", "t", "due", "sha256", "values")
 SCENARIO = """\
 name: {name}
 what: Something happens to the bridge.
@@ -61,7 +62,7 @@ def lay_down(record: RunRecord, scenario: Scenario, run_dir: Path) -> None:
         "wire": map(asdict, record.wire),
         "ledger": [
             {"kind": "start", "t": 0.0, "pid": 1, "job": "mock", "period_seconds": 2.0, "write_mode": "rename"},
-            *({"kind": "write", **asdict(write)} for write in record.ledger.writes),
+            *({"kind": "write", **{key: asdict(write)[key] for key in WRITTEN}} for write in record.ledger.writes),
             {"kind": "end", "t": 17.0, "writes": len(record.ledger.writes), "missed": record.ledger.missed},
         ],
     }
@@ -232,6 +233,25 @@ def test_a_name_means_all_variants_and_a_tag_all_that_carry_it(invoke: Callable[
     }  # fmt: skip
 
 
+def test_a_run_leaves_its_summaries_beside_the_records(invoke: Callable[..., Result], tmp_path: Path):
+    result = invoke("run", "GOOD", "DIES")
+
+    assert f"summary: {tmp_path / 'runs' / 'summary.html'} (and summary.md, junit.xml, trend.json)" in result.output
+    assert "**1 FAIL, 1 PASS**" in (tmp_path / "runs" / "summary.md").read_text()
+    assert 'failures="2"' in (tmp_path / "runs" / "junit.xml").read_text()
+    assert "Time line" in (tmp_path / "runs" / "summary.html").read_text()
+    assert json.loads((tmp_path / "runs" / "trend.json").read_text())
+
+
+def test_a_summary_that_cannot_be_written_costs_no_verdict(invoke: Callable[..., Result], tmp_path: Path):
+    (tmp_path / "runs" / "summary.html").mkdir(parents=True)
+
+    result = invoke("run", "GOOD")
+
+    assert result.exit_code == 0
+    assert "no summary beside the records" in result.output
+
+
 def test_judge_and_report_give_the_same_verdict_from_the_folder_alone(invoke: Callable[..., Result], tmp_path: Path):
     invoke("run", "DIES", "GOOD")
     (folder,) = (tmp_path / "runs").glob("dies-*")
@@ -253,6 +273,7 @@ def test_judge_and_report_give_the_same_verdict_from_the_folder_alone(invoke: Ca
         ("markdown", "| good | alive | PASS |"),
         ("junit", '<testsuite name="good"'),
         ("trend", '"name": "good alive"'),
+        ("html", "✓ PASS"),
     ],
 )
 def test_report_draws_each_format_on_the_screen_and_into_a_file(
@@ -270,7 +291,7 @@ def test_report_draws_each_format_on_the_screen_and_into_a_file(
 
 def test_a_damaged_record_is_a_harness_error_and_no_traceback(invoke: Callable[..., Result], tmp_path: Path):
     invoke("run", "GOOD")
-    (folder,) = (tmp_path / "runs").iterdir()
+    (folder,) = (tmp_path / "runs").glob("good-*")
     (folder / "events.jsonl").write_text("{}\n")
 
     result = invoke("judge", str(folder))

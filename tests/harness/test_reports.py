@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
@@ -126,12 +127,39 @@ def test_junit_counts_failures_errors_and_skipped():
     counts = {suite.get("name"): (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped"))
               for suite in root}  # fmt: skip
     assert counts == {
-        "steady": ("1", "0", "0", "0"),
+        "steady": ("2", "0", "0", "0"),
         "cut": ("1", "0", "0", "1"),
         "torn-writes": ("2", "0", "1", "0"),
         "missing-file": ("1", "0", "1", "0"),
-        "collector-outage/refused": ("2", "1", "0", "0"),
+        "collector-outage/refused": ("3", "1", "0", "0"),
     }
+
+
+def test_junit_has_the_attributes_and_the_order_that_jenkins_schema_asks_for():
+    root = ET.fromstring(drawn("junit", ALL))  # noqa: S314 - our own text
+    allowed = {
+        "testsuites": {"name", "time", "tests", "failures", "errors"},
+        "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
+        "testcase": {"name", "time", "classname"},
+        "property": {"name", "value"},
+        **dict.fromkeys(("failure", "error", "skipped"), frozenset({"type", "message"})),
+        **dict.fromkeys(("properties", "system-out"), frozenset()),
+    }
+
+    for element in root.iter():
+        assert set(element.attrib) <= allowed[element.tag], element.tag
+    assert all({"name", "tests", "failures", "errors"} <= set(suite.attrib) for suite in root)
+    assert all(
+        re.fullmatch(r"\d+\.\d{3}", element.attrib["time"]) for element in root.iter() if "time" in element.attrib
+    )
+
+
+def test_runs_of_one_scenario_are_suites_of_their_own_in_junit():
+    twice = [Judgement("steady", "embedded", Verdict.PASS, "", run, (result(),)) for run in ("r1", "r2")]
+
+    root = ET.fromstring(drawn("junit", twice))  # noqa: S314 - our own text
+
+    assert [suite.get("name") for suite in root] == ["r1", "r2"]
 
 
 def test_junit_is_xml_whatever_a_reason_holds():
@@ -140,11 +168,43 @@ def test_junit_is_xml_whatever_a_reason_holds():
     assert ET.fromstring(drawn("junit", [odd])).find(".//failure") is not None  # noqa: S314 - our own text
 
 
+def test_the_table_of_what_passed_is_folded_away_and_stands_last():
+    text = drawn("markdown", ALL)
+
+    assert text.index("| collector-outage/refused |") < text.index("<details><summary>1 passed</summary>")
+    assert text.index("<details><summary>1 passed</summary>") < text.index("| steady |")
+
+
+def test_what_a_bridge_printed_means_nothing_in_markdown():
+    said = "its last lines: <script>x</script> | @everyone `a` [b](c) *d*\n# e"
+
+    text = drawn("markdown", [Judgement("x", "embedded", Verdict.FAIL, said, "r")])
+
+    assert "&lt;script&gt;x&lt;/script&gt; \\| &#64;everyone \\`a\\` \\[b\\](c) \\*d\\* # e" in text
+
+
 def test_the_trend_has_every_measured_figure():
     figures = json.loads(drawn("trend", ALL))
 
     assert {"name": "collector-outage/refused every-write-delivered", "unit": "lost writes", "value": 31.0} in figures
     assert len(figures) == 3
+
+
+def test_the_trend_of_several_runs_is_their_median_with_the_distance_between_them():
+    runs = [Judgement("steady", "local", Verdict.PASS, "", "r", (result(measured=value),)) for value in (1.0, 2.0, 4.0)]
+
+    (figure_,) = json.loads(drawn("trend", runs))
+
+    assert figure_ == {
+        "name": "steady alive on local", "unit": "exits", "value": 2.0, "range": "3", "extra": "median of 3 runs",
+    }  # fmt: skip
+
+
+def test_the_trend_leaves_out_what_nobody_should_believe():
+    broken = Judgement("steady", "embedded", Verdict.HARNESS_ERROR, "", "r", (result(),))
+    unsure = Judgement("steady", "embedded", Verdict.FAIL, "", "r", (result(verdict=Verdict.INCONCLUSIVE),))
+
+    assert json.loads(drawn("trend", [broken, unsure])) == []
 
 
 def test_every_verdict_has_its_place_in_the_order():
