@@ -11,6 +11,7 @@ The folder is appended to as the run goes, so an interrupted run has its part:
 ``exports.jsonl``  `Export` lines, by the recording sink, one for each Export call
 ``resources.jsonl``  `ResourceSample` lines
 ``wire.jsonl``     `WireSample` lines: bytes on the wire between bridge and collector
+``back_end.jsonl``  `BackEndSeries` lines, where a Prometheus stands behind the collector
 ``bridge.log`` ``job.log`` ``sink.log`` ``relay.log``  what the processes printed
 =================  =========================================================================
 
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
-LINE_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl")
+LINE_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl", "back_end.jsonl")
 
 _T = TypeVar("_T")
 
@@ -196,6 +197,27 @@ class WireSample:
 
 
 @dataclass(frozen=True, slots=True)
+class BackEndSeries:
+    """One series of the back end's answer, asked when the bridge had ended."""
+
+    query: str
+    """raw: all samples; increase: one sample, the ``increase()`` over all of them."""
+    labels: dict[str, str]
+    samples: tuple[tuple[float, float], ...]
+    """Time and value."""
+
+    @property
+    def name(self) -> str:
+        """The metric's name there."""
+        return self.labels["__name__"]
+
+    @property
+    def way(self) -> str:
+        """How it came there: scrape (of the collector) or otlp (every point, with its own time)."""
+        return self.labels.get("way", "otlp")
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """A named span of the run, in seconds since its origin."""
 
@@ -217,6 +239,7 @@ class RunRecord:
     exports: tuple[Export, ...] = ()
     resources: tuple[ResourceSample, ...] = ()
     wire: tuple[WireSample, ...] = ()
+    back_end: tuple[BackEndSeries, ...] = ()
 
 
 def load(run_dir: Path) -> RunRecord:
@@ -242,6 +265,7 @@ def load(run_dir: Path) -> RunRecord:
         exports=tuple(sorted(read("exports.jsonl", lambda line: _export(line, origin)), key=lambda one: one.t)),
         resources=read("resources.jsonl", lambda line: ResourceSample(**_timed(line, origin))),
         wire=read("wire.jsonl", lambda line: WireSample(**_timed(line, origin))),
+        back_end=read("back_end.jsonl", lambda line: _back_end(line, origin)),
     )
 
 
@@ -276,6 +300,11 @@ def _timed(line: Mapping[str, Any], origin: float) -> dict[str, Any]:
 
 def _export(line: Mapping[str, Any], origin: float) -> Export:
     return Export(**{**_timed(line, origin), "points": tuple(Point(**point) for point in line["points"])})
+
+
+def _back_end(line: Mapping[str, Any], origin: float) -> BackEndSeries:
+    samples = tuple((t - origin, value) for t, value in line["samples"])
+    return BackEndSeries(line["query"], line["labels"], samples)
 
 
 def _whole_lines(path: Path, meta: Meta) -> list[bytes]:
