@@ -27,6 +27,7 @@ Unit = Literal[
     "wrong values",
     "early calls",
     "repeated updates",
+    "series a job",
 ]  # MiB is not MB: 50 MiB is 52.4 MB
 ScenarioTime = Literal["interval", "write-period"]
 Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -5,7 +5,19 @@
 
 from __future__ import annotations
 
-from harness.checks import delivery, latency, liveness, manners, overflow, resources, shutdown
+from harness.checks import (
+    delivery,
+    fields,
+    freshness,
+    latency,
+    liveness,
+    manners,
+    overflow,
+    resources,
+    series,
+    shutdown,
+    totals,
+)
 from harness.checks.contract import Check, CheckResult, Measure, Verdict
 
 CHECKS: dict[str, Check] = {
@@ -14,6 +26,10 @@ CHECKS: dict[str, Check] = {
         *resources.CHECKS,
         *latency.CHECKS,
         *delivery.CHECKS,
+        *fields.CHECKS,
+        *totals.CHECKS,
+        *series.CHECKS,
+        *freshness.CHECKS,
         *overflow.CHECKS,
         *manners.CHECKS,
         *liveness.CHECKS,

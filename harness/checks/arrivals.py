@@ -23,6 +23,13 @@ GAUGES = {
     "ml.training.gpu_utilization": "gpu_utilization",
 }
 """Metric -> field of the file, for those whose value at the sink is the file's value."""
+COUNTERS = {"ml.training.batch_number": "batch_number", "ml.training.epoch": "epoch"}
+HISTOGRAMS = {
+    "ml.training.processing_time": "processing_time_ms",
+    "ml.training.samples_per_second": "samples_per_second",
+}
+JOB_ID = "job.id"
+"""The attribute that names the job."""
 
 _SAME_TICK_NANO = 1_000_000  # points of one collect carry one time, or times within the same millisecond
 _STAMP_LATE_SECONDS = 0.25  # the job notes a write's time after it is visible; a busy machine may come between
@@ -35,6 +42,21 @@ class Update:
     t: float
     time_unix_nano: int
     gauges: dict[str, float | int]
+    points: tuple[Point, ...] = ()
+    """Everything else of the tick too: totals, histograms, ends."""
+
+    def valued(self, metric: str, job_id: str) -> Point | None:
+        """The tick's point of a metric that has a value and speaks of this job, or of no job by name."""
+        return next(
+            (
+                point
+                for point in self.points
+                if point.metric == metric
+                and not point.no_recorded_value
+                and str(point.attributes.get(JOB_ID, job_id)) == job_id
+            ),
+            None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +76,7 @@ class Arrival:
 
 
 def updates(record: RunRecord) -> list[Update]:
-    """Return the updates that show a loss, in order of arrival.
+    """Return the updates that show a gauge, in order of arrival.
 
     A request that was sent again because its answer was lost comes with the same times and values: that is no second
     update and left out.
@@ -66,7 +88,7 @@ def updates(record: RunRecord) -> list[Update]:
             continue
         for update in _ticks(export):
             key = (update.time_unix_nano, update.gauges.get(LOSS, math.nan))
-            if LOSS in update.gauges and key not in seen:
+            if update.gauges and key not in seen:
                 seen.add(key)
                 found.append(update)
     return found
@@ -93,7 +115,7 @@ def _update(t: float, tick: Sequence[Point]) -> Update:
         for point in tick
         if point.metric in GAUGES and point.value is not None and not point.no_recorded_value
     }
-    return Update(t, tick[0].time_unix_nano, gauges)
+    return Update(t, tick[0].time_unix_nano, gauges, tuple(tick))
 
 
 def differences(update: Update, write: Write) -> list[tuple[str, float | int | None, float | int | None]]:
@@ -113,16 +135,20 @@ def differences(update: Update, write: Write) -> list[tuple[str, float | int | N
 
 
 def arrivals(record: RunRecord) -> list[Arrival]:
-    """Return every update with the write that it shows, in order of arrival."""
+    """Return every update with the write that it shows, in order of arrival.
+
+    An update without a loss is one where a write without a loss has all of its other gauges; else it is left out.
+    """
     writes = record.ledger.writes
-    by_loss: dict[float, list[int]] = defaultdict(list)
+    by_loss: dict[float | None, list[int]] = defaultdict(list)
     for index, write in enumerate(writes):
-        if "training_loss" in write.values:
-            by_loss[write.values["training_loss"]].append(index)
+        by_loss[write.values.get("training_loss")].append(index)
     named: list[Arrival] = []
     newest = -1
     for update in updates(record):
-        place = _named(update, by_loss.get(update.gauges[LOSS], []), writes, newest)
+        place = _named(update, by_loss.get(update.gauges.get(LOSS), []), writes, newest)
+        if place is None and LOSS not in update.gauges:
+            continue
         named.append(Arrival(update, None if place is None else writes[place], place))
         newest = max(newest, -1 if place is None else place)
     return named
@@ -130,8 +156,9 @@ def arrivals(record: RunRecord) -> list[Arrival]:
 
 def _named(update: Update, candidates: list[int], writes: Sequence[Write], newest: int) -> int | None:
     visible = [index for index in candidates if writes[index].t <= update.t + _STAMP_LATE_SECONDS]
-    alike = [index for index in visible if not differences(update, writes[index])] if len(visible) > 1 else []
-    options = alike or visible
+    unsure = len(visible) > 1 or LOSS not in update.gauges
+    alike = [index for index in visible if not differences(update, writes[index])] if unsure else []
+    options = alike or (visible if LOSS in update.gauges else [])
     if not options:
         return None
     return next((index for index in options if index >= newest), options[-1])

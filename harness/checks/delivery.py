@@ -11,7 +11,15 @@ from harness.scenario import CheckSpec
 _INTERVALS_VISIBLE = 1.5
 """A write that stood for so many intervals was there at a reading: one interval, and room for jitter."""
 _BRIDGE_GONE = "bridge-killed"
-_HARMLESS_TO_FILE = ("collector-", "network-", "job-paused")
+_HARMLESS_TO_FILE = (
+    "collector-",
+    "network-",
+    "job-paused",
+    "job-hangs",
+    "job-spoils-fields",
+    "job-backdates-writes",
+    "job-second-writer",
+)
 """Names of faults begin so where a reader of the metrics file sees all that the job writes."""
 
 

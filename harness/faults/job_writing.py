@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.faults.contract import FaultError, Ground, Seen
 from harness.faults.file import NoParameters
@@ -15,7 +16,12 @@ from harness.waiting import WaitedTooLongError
 
 _LOOK_SECONDS = 0.01
 _BACKDATED_SECONDS_MIN = 1800.0
-METRICS = (
+FieldName = Literal[
+    "timestamp",
+    "job_id",
+    "model_name",
+    "dataset",
+    "start_time",
     "epoch",
     "batch_number",
     "training_loss",
@@ -25,7 +31,12 @@ METRICS = (
     "gpu_utilization",
     "processing_time_ms",
     "samples_per_second",
-)
+]
+METRICS: tuple[FieldName, ...] = get_args(FieldName)[5:]
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Spoiled(Strict):
@@ -33,7 +44,7 @@ class Spoiled(Strict):
 
     by: Annotated[str, Field(min_length=1)]
     """What stands there in place of the value, as it is: ``true``, ``"0.5"``, ``NaN``, ..."""
-    fields: Annotated[tuple[str, ...], Field(min_length=1)] = METRICS
+    fields: Annotated[tuple[FieldName, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = METRICS
     """One after the other is spoiled, a new one with each write; keys as in the file."""
     at_once: Annotated[int, Field(ge=1)] = 2
     """How many writes with a spoiled field each verify wants to see."""
@@ -92,7 +103,7 @@ class JobSpoilsFields:
         if found:
             seen[data] = found[0]
 
-    def _tell(self, fields: tuple[str, ...], by: str) -> None:
+    def _tell(self, fields: Sequence[str], by: str) -> None:
         try:
             self._ground.job.spoil(fields, by)
         except (JobError, WaitedTooLongError) as problem:

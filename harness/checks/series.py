@@ -1,0 +1,99 @@
+"""Which series there are at the sink: one a metric for each job, of one job at a time, ended when they are over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS, JOB_ID, Arrival, arrivals
+from harness.checks.contract import Check, Measure
+from harness.record import Point, RunRecord
+from harness.scenario import CheckSpec
+
+_OF_THE_JOB = frozenset({*GAUGES, *COUNTERS, *HISTOGRAMS})
+Series = tuple[str, tuple[tuple[str, object], ...]]
+
+
+def series_of(point: Point) -> Series:
+    """Return what tells a series from all others: its metric and its attributes."""
+    return point.metric, tuple(sorted(point.attributes.items()))
+
+
+def series_count(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Sets of attributes that a metric of the job ever had, by the number of jobs; of the metric that has most.
+
+    What a bridge says of itself is not looked at: its reasons and the like are attributes too, and bounded by itself.
+    """
+    sets: dict[str, set[Series]] = defaultdict(set)
+    samples = 0
+    for export in record.exports:
+        for point in export.points if export.delivered else ():
+            if point.metric not in _OF_THE_JOB:
+                continue
+            samples += 1
+            sets[point.metric].add(series_of(point))
+    if not sets:
+        return Measure(None, 0, "no data point reached the sink")
+    jobs = len({process.job_id for process in record.ledger.processes}) or 1
+    metric, most = max(sets.items(), key=lambda entry: len(entry[1]))
+    evidence = f"{metric} came with {len(most)} sets of attributes for {jobs} job{'s' if jobs > 1 else ''}"
+    return Measure(len(most) / jobs, samples, evidence)
+
+
+def job_identity(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Count points that carry another job's name than the write which they show, and series that outlive their job."""
+    arrived = [arrival for arrival in arrivals(record) if arrival.write is not None and arrival.write.job_id]
+    if len({arrival.write.job_id for arrival in arrived if arrival.write}) < 2:  # noqa: PLR2004 - one and another
+        return Measure(None, 0, "no two jobs were seen at the sink")
+    wrong: list[tuple[float, str]] = []
+    compared = 0
+    live: set[Series] = set()
+    for arrival in arrived:
+        compared += len(arrival.update.points)
+        wrong += _wrong_names(arrival)
+        for point in arrival.update.points:
+            (live.discard if point.no_recorded_value else live.add)(series_of(point))
+        left = sorted(metric for metric, attributes in live if _of_another(dict(attributes), arrival))
+        if left:
+            wrong.append((arrival.t, f"at {arrival.t:.1f} s {left[0]} of the job before was not ended"))
+            live = {one for one in live if not _of_another(dict(one[1]), arrival)}
+    if wrong:
+        at, evidence = min(wrong)
+        return Measure(float(len(wrong)), compared, evidence, at, broken=True)
+    return Measure(0.0, compared, f"{compared} points carry their own job's name, and each job's series ended with it")
+
+
+def _wrong_names(arrival: Arrival) -> list[tuple[float, str]]:
+    return [
+        (
+            arrival.t,
+            f"at {arrival.t:.1f} s {point.metric} is named {point.attributes[JOB_ID]}, {_own(arrival)} wrote",
+        )
+        for point in arrival.update.points
+        if not point.no_recorded_value and _of_another(point.attributes, arrival)
+    ]
+
+
+def _of_another(attributes: dict[str, object] | dict[str, str | int | float | bool], arrival: Arrival) -> bool:
+    return JOB_ID in attributes and str(attributes[JOB_ID]) != _own(arrival)
+
+
+def _own(arrival: Arrival) -> str:
+    return arrival.write.job_id if arrival.write else ""
+
+
+CHECKS = (
+    Check(
+        "series-count",
+        "sets of attributes of one metric for each job, of the metric that has most",
+        "series a job",
+        series_count,
+        samples_min=10,
+    ),
+    Check(
+        "job-identity",
+        "points with another job's name, and series that outlive their job",
+        "wrong values",
+        job_identity,
+        samples_min=20,
+    ),
+)
