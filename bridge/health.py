@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from bridge.delivery import Stats
 from bridge.loop import LoopStats
-from bridge.sender import Wakeup
+from bridge.wakeup import Wakeup
 
 _log = logging.getLogger(__name__)
 

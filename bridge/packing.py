@@ -3,6 +3,8 @@
 The requests of one bridge resemble each other: names, labels and buckets repeat, numbers and times change. So each is
 compressed against an earlier one as its dictionary, which it keeps a reference to. Measured on the nine metrics
 (2229 B): 234 B in 24 us; without a dictionary 743 B in 47 us. A full day at 10 s waits in 3.9 MiB instead of 8.1.
+
+What leaves at once is only wrapped, in 2 us: on a good day compressing would be CPU for nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from bridge.outbox import Request
 # Level 6 gives 9 % less in 1.5 times the time. A window as large as dictionary and request together, 4 KiB at least,
 # and small tables: zlib's defaults touch 0.2 MiB more, once for each request.
 _LEVEL, _MEMORY_LEVEL = 1, 5
+_SMALLEST = (9, 1)
+"""Window bits and memory level where nothing is compressed: zlib's defaults would clear 128 KiB each time."""
 _WINDOW_BITS_MIN, _WINDOW_BITS_MAX = 12, 15
 
 DICTIONARY_BYTES_MAX = 32 * 1024
@@ -32,6 +36,11 @@ class Packing:
     def __init__(self) -> None:
         self._dictionary = b""
         self._since_renewal = 0
+
+    def wrap(self, number: int, encoded: bytes) -> Request:
+        """Return the request of that number as it is, in the form of one that is compressed."""
+        stored = zlib.compressobj(0, zlib.DEFLATED, *_SMALLEST)
+        return Request(number, stored.compress(encoded) + stored.flush(), len(encoded))
 
     def pack(self, number: int, encoded: bytes) -> Request:
         """Return the request of that number, compressed, with the dictionary that it needs."""

@@ -8,7 +8,6 @@ it waits for one, by stop always, also out of a call in flight, whose `Patience`
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 from math import inf
@@ -19,6 +18,7 @@ from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait, Waiting
 from bridge.outbox import Request
 from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
+from bridge.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from bridge.spooling import Spooling
@@ -90,7 +90,9 @@ class Sender:
     def put(self, encoded: bytes) -> None:
         """Hand over one encoded ExportMetricsServiceRequest. Never waits for the network. After stop it is lost."""
         self._number += 1
-        request = self._packing.pack(self._number, encoded)
+        # A look without the lock: should it be wrong, a request is larger or smaller than it might be.
+        pack = self._packing.wrap if self._waits_for_put else self._packing.pack
+        request = pack(self._number, encoded)
         with self._lock:
             self._delivery.put(request, self._clock())
             wake, self._waits_for_put = self._waits_for_put, False
@@ -186,8 +188,7 @@ class Sender:
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
-            if step.seconds is None and self._bulletin_may_go:
-                self._send_bulletin()
+            if step.seconds is None and self._bulletin_may_go and self._send_bulletin():
                 return True  # something may have come meanwhile
             self._transport.idle(self._wakeup.fileno(), step.seconds)
             self._wakeup.clear()
@@ -203,16 +204,19 @@ class Sender:
         with self._lock:
             return self._delivery.call_ends_at()
 
-    def _send_bulletin(self) -> None:
+    def _send_bulletin(self) -> bool:
+        """Send it where there is one; False: there was none, and no time has passed."""
         self._bulletin_may_go = False
         try:
             encoded = None if self._bulletin is None else self._bulletin()
-            if encoded is not None:
-                ends_at = self._clock() + _BULLETIN_SECONDS
-                patience = _CallPatience(lambda: ends_at if self._waits_for_put else -inf, self._wakeup)
-                self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
+            if encoded is None:
+                return False
+            ends_at = self._clock() + _BULLETIN_SECONDS
+            patience = _CallPatience(lambda: ends_at if self._waits_for_put else -inf, self._wakeup)
+            self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
         except Exception as error:  # noqa: BLE001 - it must not cost the job's data anything
             self._reports.broke(error)
+        return True
 
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
         self._bulletin_may_go = isinstance(outcome, otlp.Delivered)
@@ -241,43 +245,6 @@ class Sender:
             self._transport.close()
         except Exception as error:  # noqa: BLE001 - as in _run
             self._reports.broke(error)
-
-
-class Wakeup:
-    """A pipe whose reading end becomes readable by `wake`, until `clear`."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        self._closed = False
-
-    def fileno(self) -> int:
-        """The descriptor to wait for."""
-        return self._reader
-
-    def wake(self) -> None:
-        """Make it readable; once is as good as many times."""
-        try:
-            if not self._closed:
-                os.write(self._writer, b"\0")
-        except BlockingIOError:
-            pass  # full, so it is readable
-
-    def clear(self) -> None:
-        """Make it unreadable."""
-        try:
-            while os.read(self._reader, 4096):
-                pass
-        except BlockingIOError:
-            pass
-
-    def close(self) -> None:
-        """Give both descriptors back."""
-        if not self._closed:
-            self._closed = True
-            os.close(self._reader)
-            os.close(self._writer)
 
 
 class _CallPatience:

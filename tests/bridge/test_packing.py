@@ -82,3 +82,19 @@ def test_a_wrong_dictionary_is_an_error():
     request = packing.pack(2, like(2))
     with pytest.raises(zlib.error):
         unpack(Request(2, request.body, request.raw_bytes, b"another"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2000, 70_000, 1_000_000])
+def test_what_is_wrapped_comes_out_again_and_is_hardly_longer(size: int):
+    packing = Packing()
+    request = packing.wrap(7, like(1, size))
+    assert unpack(request) == like(1, size)
+    assert (request.number, request.raw_bytes, request.dictionary) == (7, len(like(1, size)), b"")
+    assert len(request.body) <= request.raw_bytes * 1.01 + 20
+
+
+def test_wrapping_leaves_the_dictionary_as_it_was():
+    packing = Packing()
+    packing.pack(1, like(1))
+    packing.wrap(2, like(2)[::-1])
+    assert len(packing.pack(3, like(3)).body) < 0.15 * 2000

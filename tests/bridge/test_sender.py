@@ -12,8 +12,9 @@ import pytest
 from bridge.delivery import Bounds, Delivery, Stats
 from bridge.errors import TransportError
 from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, SHUTDOWN
-from bridge.sender import Sender, Wakeup
+from bridge.sender import Sender
 from bridge.transports import Answer, Patience
+from bridge.wakeup import Wakeup
 from harness.waiting import wait_until
 
 QUICK = Bounds(reconnect_seconds=0.02, busy_first_seconds=0.02, busy_seconds_max=0.05)
@@ -112,6 +113,29 @@ def test_a_put_wakes_a_sender_that_waits(rig: Rig, transport: FakeTransport):
         rig.sender.put(b"x")
         rig.delivered(number + 1)
         assert time.monotonic() - began < 1
+
+
+def test_what_leaves_at_once_is_not_compressed_and_what_waits_is(rig: Rig, transport: FakeTransport):
+    transport.answer = refuse_connection
+    wait_until(lambda: transport.idles > 0, within=5, what="idle")
+    for _ in range(50):
+        rig.sender.put(bytes(2000))
+    stats = rig.sender.stats()
+    assert stats.queue_count == 50
+    assert 2000 < stats.queue_bytes < 2000 + 50 * 300
+
+
+def test_a_wakeup_that_comes_between_is_not_lost():
+    wakeup = Wakeup()
+    for _ in range(3):
+        wakeup.wake()
+    assert select.select([wakeup.fileno()], [], [], 0)[0]
+    wakeup.clear()
+    wakeup.clear()
+    assert not select.select([wakeup.fileno()], [], [], 0)[0]
+    wakeup.wake()
+    assert select.select([wakeup.fileno()], [], [], 0)[0]
+    wakeup.close()
 
 
 def test_what_was_put_in_an_outage_arrives_when_it_ends(rig: Rig, transport: FakeTransport):
