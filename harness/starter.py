@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.batch import Plan
 from harness.needs import needs_of
-from harness.rigs import RIGS
+from harness.rigs import RIGS, Rig
 from harness.runner import run_scenario
 from harness.scenario import RigName, Scenario
 
 
 class Starter:
-    """Carries out plans on the rigs that there are."""
+    """Carries out plans on the rigs that there are.
+
+    Args:
+        rigs: by name; those of this version.
+    """
+
+    def __init__(self, rigs: Mapping[RigName, Rig] = RIGS) -> None:
+        self._rigs = rigs
 
     def why_not(self, scenario: Scenario, rig: RigName) -> str | None:
         """Return why a scenario cannot run on a rig, in a sentence; None: it can."""
         if rig not in scenario.rigs:
             return f"The scenario runs on {', '.join(scenario.rigs)} only."
-        if rig not in RIGS:
-            return f"The rig {rig} is not part of this version; there are: {', '.join(RIGS)}."
-        if missing := needs_of(scenario) - RIGS[rig].offers:
-            have = [name for name, other in RIGS.items() if not missing - other.offers]
+        if rig not in self._rigs:
+            return f"The rig {rig} is not part of this version; there are: {', '.join(self._rigs)}."
+        if missing := needs_of(scenario) - self._rigs[rig].offers:
+            have = [name for name, other in self._rigs.items() if not missing - other.offers]
             where = f": run it with --rig {have[0]}" if have else ""
             return f"It needs {', '.join(sorted(missing))}, which the rig {rig} has not{where}."
-        lacking = RIGS[rig].lacking()
+        lacking = self._rigs[rig].lacking()
         return f"The rig {rig} lacks: {'; '.join(lacking)}." if lacking else None
 
     def carry_out(
@@ -45,7 +52,7 @@ class Starter:
         """
         run_scenario(
             plan.scenario,
-            rig=RIGS[plan.rig],
+            rig=self._rigs[plan.rig],
             bridge_command=bridge_command,
             run_dir=plan.run_dir,
             seed=plan.seed,

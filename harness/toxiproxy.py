@@ -57,10 +57,12 @@ class Toxiproxy:
     Args:
         host: of its API.
         port: of its API.
+        call_seconds: each call is given up after so long without an answer.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, call_seconds: float = CALL_SECONDS) -> None:
         self._api = cast("type[APIConsumer]", type("OneToxiproxy", (APIConsumer,), {"host": host, "port": port}))
+        self._call_seconds = call_seconds
         self._where = f"Toxiproxy on {host}:{port}"
 
     def version(self) -> str:
@@ -101,7 +103,7 @@ class Toxiproxy:
         """
         more = {} if body is None else {"json": body}
         try:
-            answer = getattr(self._api, method)(path, timeout=CALL_SECONDS, proxies=_DIRECT, **more)
+            answer = getattr(self._api, method)(path, timeout=self._call_seconds, proxies=_DIRECT, **more)
             answer.raise_for_status()
             said = answer.json() if answer.content else {}
         except (ProxyExists, NotFound, InvalidToxic) as problem:

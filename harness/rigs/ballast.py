@@ -16,6 +16,8 @@ _PIECES_MAX = 16
 _TAKEN_SECONDS = 0.5
 """A request that is not refused in this time was taken: it is held, and no answer comes."""
 _EMPTY_SECONDS = 10.0
+_STEADY_SECONDS = 2.5
+"""The Collector collects its garbage once a second while it refuses."""
 _HELD = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 """The deadline passed here, or there."""
 _CALM_SECONDS = 0.3
@@ -42,7 +44,7 @@ class Ballast:
         call = _export_on(self._channel)
         for _ in range(_PIECES_MAX):
             self._held.append(call.future(piece))
-            if self.refuses() is not None:
+            if self._refuses_steadily():
                 return
         raise FaultError(f"the Collector takes more than {_PIECES_MAX * _PIECE_BYTES // 2**20} MiB without refusing")
 
@@ -58,6 +60,15 @@ class Ballast:
                     return f"{error.code().name}: {error.details()}"
                 raise FaultError(f"the Collector answered {error.code().name}: {error.details()}") from error
         raise FaultError("the Collector passed on what it should hold")
+
+    def _refuses_steadily(self) -> bool:
+        """What it needed only to take a piece in is given back within a second or two, and there is room again."""
+        end = time.monotonic() + _STEADY_SECONDS
+        while time.monotonic() < end:
+            if self.refuses() is None:
+                return False
+            time.sleep(_CALM_SECONDS)
+        return True
 
     def empty(self) -> None:
         """Give up every piece, and wait until data are taken again."""
