@@ -35,8 +35,9 @@ from rich.text import Text
 from harness import batch, doctor, verdict
 from harness.batch import Plan
 from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
+from harness.comparison import compare_folders
 from harness.loading import ScenarioFileError
-from harness.reports import REPORTS, index
+from harness.reports import REPORTS, comparison, index
 from harness.reports.console import draw
 from harness.reports.progress import Progress
 from harness.rigs import RIGS
@@ -178,6 +179,23 @@ def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from None
     click.echo(f"{out}")
+
+
+@cli.command()
+@click.argument("run_a", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run_b", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def compare(run_a: Path, run_b: Path, as_json: bool) -> int:
+    """Put the figures of two runs (or two folders of runs) side by side, with the noise where it is known.
+
+    Exit codes: 0 nothing is worse beyond the noise; 1 something is; 3 there is nothing to compare.
+    """
+    rows = compare_folders(run_a, run_b)
+    if as_json:
+        click.echo(comparison.as_json(rows), nl=False)
+    else:
+        _console().print(comparison.draw(rows))
+    return int(comparison.worse(rows))
 
 
 @cli.command()
