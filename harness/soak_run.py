@@ -1,0 +1,117 @@
+"""The verb `soak`: one long run of random faults, and where it fails the search for the fewest that still do."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import batch, soak
+from harness.batch import Plan, RunOne, Watcher
+from harness.checks import Verdict
+from harness.record import load as load_record
+from harness.scenario import RigName
+from harness.verdict import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    seed: int
+    seconds: float
+    rig: RigName
+    bridge_command: tuple[str, ...]
+    out: Path
+    reductions_max: int = soak.REDUCTIONS_MAX
+
+    @property
+    def name(self) -> str:
+        """What the schedule is called."""
+        return f"soak-{self.seed}"
+
+    @property
+    def repeat_command(self) -> str:
+        """What repeats it."""
+        words = ["python", "-m", "harness", "soak", "--seed", str(self.seed), "--minutes", f"{self.seconds / 60:g}"]
+        return shlex.join([*words, "--rig", self.rig, "--bridge", shlex.join(self.bridge_command)])
+
+
+class Soak:
+    """Runs an order.
+
+    Args:
+        order: what is asked for.
+        run_one: carries out one run.
+        interrupt: ends it early.
+        watcher: told how the runs go.
+        say: takes lines for people.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        *,
+        run_one: RunOne,
+        interrupt: threading.Event,
+        watcher: Watcher,
+        say: Callable[[str], None],
+    ) -> None:
+        self._order = order
+        self._run_one = run_one
+        self._interrupt = interrupt
+        self._watcher = watcher
+        self._say = say
+        self._folder = order.out / f"{order.name}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
+        self._runs = 0
+
+    def run(self) -> Judgement | None:
+        """Run the schedule, reduce it where it fails, return its verdict; None: interrupted before there was one."""
+        order = self._order
+        timeline = soak.steps(order.seed, order.seconds)
+        self._say(
+            f"{len(timeline)} faults in about {order.seconds / 60:.1f} min; repeat it with:\n  {order.repeat_command}"
+        )
+        judgement = self._carry_out(timeline, order.name, "Random faults one after the other, from one seed.")
+        if judgement is not None and judgement.verdict is Verdict.FAIL and not self._interrupt.is_set():
+            self._reduce(timeline, judgement)
+        return judgement
+
+    def _carry_out(self, timeline: Sequence[soak.Step], name: str, what: str) -> Judgement | None:
+        text = soak.document(timeline, name=name, what=what)
+        soak.write(self._folder, f"{name}-{self._runs}" if self._runs else name, text)
+        plan = Plan(
+            soak.scenario(text, name=f"{name}.yaml"),
+            self._order.rig,
+            self._folder / f"run-{self._runs}",
+            self._order.seed,
+        )
+        self._runs += 1
+        found = batch.run_all([plan], jobs=1, run_one=self._run_one, interrupt=self._interrupt, watcher=self._watcher)
+        return found[0] if found else None
+
+    def _reduce(self, timeline: Sequence[soak.Step], judgement: Judgement) -> None:
+        broken = soak.failed_checks(judgement)
+        record = load_record(self._folder / "run-0")
+        starts = {phase.name: phase.start for phase in record.phases}
+        what = f"The fewest faults of soak seed {self._order.seed} that break {', '.join(sorted(broken))}."
+
+        def fails(candidate: Sequence[soak.Step]) -> bool:
+            if self._interrupt.is_set():
+                return False
+            again = self._carry_out(candidate, self._order.name, what)
+            return again is not None and bool(soak.failed_checks(again) & broken)
+
+        self._say(f"it failed ({', '.join(sorted(broken))}): looking for the fewest faults that still do")
+        suspects = soak.suspects(timeline, judgement, starts)
+        reduced = soak.reduce(timeline, fails, first=suspects, runs_max=self._order.reductions_max)
+        name = f"{self._order.name}-reduced"
+        path = soak.write(self._order.out, name, soak.document(reduced.timeline, name=name, what=what))
+        certain = "none of them can be left out" if reduced.smallest else "perhaps fewer would do"
+        self._say(
+            f"{len(reduced.timeline)} of {len(timeline)} faults still fail after {reduced.runs} runs, {certain}: "
+            f"python -m harness run {path}"
+        )
