@@ -17,6 +17,8 @@ from harness.record import load as load_record
 from harness.scenario import RigName, Scenario
 from harness.verdict import Judgement
 
+SIDE_BY_SIDE = 3
+"""For each processor: a functional scenario mostly waits."""
 _LOOK_AGAIN_SECONDS = 0.2  # a signal's handler runs between two waits of the main thread
 
 

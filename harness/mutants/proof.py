@@ -51,7 +51,7 @@ def run_proof(
 
     Args:
         names: only these mutants; empty: all.
-        jobs: how many runs side by side; None: two for each processor.
+        jobs: how many runs side by side; None: three for each processor.
         out: where the records go.
         interrupt: ends the runs early.
         console: where the table goes.
@@ -75,7 +75,7 @@ def run_proof(
     with Progress(console, len(plans)) as watcher:
         judgements = batch.run_all(
             plans,
-            jobs=jobs or 2 * len(os.sched_getaffinity(0)),
+            jobs=jobs or batch.SIDE_BY_SIDE * len(os.sched_getaffinity(0)),
             run_one=starter(modules),
             interrupt=interrupt,
             watcher=watcher,
