@@ -26,7 +26,8 @@ class StandIn(ThreadingHTTPServer):
         self.proxy: dict[str, object] = {"name": "p", "listen": "", "upstream": "", "enabled": True, "toxics": []}
         self.version = "2.12.0"
         self.status = 200
-        self.silent = threading.Event()
+        self.silent = False
+        self.over = threading.Event()
         self.forgets_toxics = False
         self.halves_toxicity = False
         self.deaf_to_enabled = False
@@ -52,8 +53,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, body: dict[str, object]) -> None:
         server = self.server
         server.calls.append((self.command, self.path, body))
-        if server.silent.is_set():
-            time.sleep(3)
+        if server.silent:
+            server.over.wait(10)
+            return
         if self.path.endswith("/toxics") and not server.forgets_toxics:
             toxicity = 0.5 if server.halves_toxicity else body["toxicity"]
             server.proxy["toxics"] = [{**body, "toxicity": toxicity}]
@@ -76,6 +78,7 @@ def stand_in() -> Iterator[StandIn]:
     with StandIn() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
+        server.over.set()
         server.shutdown()
 
 
@@ -112,7 +115,7 @@ def test_a_refusal_is_an_error_that_says_what_was_asked(stand_in: StandIn, statu
 
 
 def test_a_server_that_says_nothing_is_given_up(stand_in: StandIn):
-    stand_in.silent.set()
+    stand_in.silent = True
     began = time.monotonic()
     with pytest.raises(ToxiproxyError, match="timed out"):
         Toxiproxy("127.0.0.1", stand_in.port, call_seconds=0.2).version()
