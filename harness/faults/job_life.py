@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Annotated, Literal
 
@@ -20,6 +21,8 @@ _MID_WRITE_SECONDS = 60.0
 """Half a document stands so long unless the job is killed meanwhile."""
 _FIRST_WRITE_SECONDS = 10.0
 """To start a Python process, on a machine that is busy."""
+_STOPPING_SECONDS = 2.0
+"""A process that is running somewhere stops when the kernel next looks at its signals."""
 _STOPPED = {"T", "t"}
 
 
@@ -113,6 +116,10 @@ class JobHangs:
         except (JobError, WaitedTooLongError) as problem:
             raise FaultError(f"the job could not be paused: {problem}") from problem
         self._ground.job.freeze()
+        with contextlib.suppress(WaitedTooLongError):  # verify says so
+            self._ground.patience.until(
+                lambda: self.verify().ok, within=_STOPPING_SECONDS, what="the process is stopped", every=_LOOK_SECONDS
+            )
         return "the job's process was stopped"
 
     def verify(self) -> Seen:
