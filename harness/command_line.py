@@ -43,6 +43,7 @@ from harness.reports.progress import Progress
 from harness.rigs import RIGS
 from harness.saved import SUMMARIES, judged_again, write_report, write_summaries
 from harness.scenario import Profile, RigName
+from harness.schema import render as render_schema
 from harness.starter import Starter
 from harness.verdict import Judgement
 
@@ -104,6 +105,12 @@ def validate(paths: tuple[Path, ...]) -> None:
 
 
 @cli.command()
+def schema() -> None:
+    """Show the JSON Schema of scenario files, which editors read (scenarios/schema.json)."""
+    click.echo(render_schema(), nl=False)
+
+
+@cli.command()
 @click.pass_context
 @click.argument("words", nargs=-1, metavar="[NAME|PATH|tag:TAG]...")
 @click.option(
@@ -113,7 +120,7 @@ def validate(paths: tuple[Path, ...]) -> None:
 @click.option("--profile", type=click.Choice(get_args(Profile)), help="Only these; smoke when no scenario is named.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of everything random; by default a new one, which is shown.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="How often to run each.")
-@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default two for each processor.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default three for each processor.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Where the records go.")  # fmt: skip
 @click.option("--keep", is_flag=True, help="Keep each run's working files beside its record.")
@@ -142,7 +149,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     carry_out = functools.partial(starter.carry_out, bridge_command=command, keep=keep)
     click.echo(f"{len(plans)} runs, seed {seed}, bridge: {shlex.join(command)}")
     with _signals_set(interrupt), Progress(console, len(plans)) as watcher:
-        jobs = jobs or 2 * len(os.sched_getaffinity(0))
+        jobs = jobs or batch.SIDE_BY_SIDE * len(os.sched_getaffinity(0))
         judgements = batch.run_all(plans, jobs=jobs, run_one=carry_out, interrupt=interrupt, watcher=watcher)
     judgements += [verdict.not_run(name, rig, reason) for name, reason in skipped.items()]
     _show(console, judgements)
@@ -200,7 +207,7 @@ def compare(run_a: Path, run_b: Path, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[MUTANT]...")
-@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default two for each processor.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many side by side; by default three for each processor.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Where the records go.")  # fmt: skip
 def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:

@@ -11,7 +11,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 FORMAT_VERSION = 1
 
@@ -47,14 +56,17 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     return float(value) if info.context == _RECORDED and isinstance(value, int | float) else parse_duration(value)
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["500ms", "2s", "1.5m"]}
+"""What an editor is told of a duration."""
+
+Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(DURATION_SCHEMA)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 
 
 class Strict(BaseModel):
-    """Frozen; an unknown key is an error."""
+    """Frozen; an unknown key is an error. The text below a field is what an editor shows of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class JobSpec(Strict):
