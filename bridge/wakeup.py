@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 
 
 class Wakeup:
-    """A pipe whose reading end becomes readable by `wake`, until `clear`."""
+    """A pipe whose reading end becomes readable by `wake`, until `clear`. It holds one byte while awake, else none."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
+        self._lock = threading.Lock()
         self._closed = False
         self._awake = False
 
@@ -21,23 +23,18 @@ class Wakeup:
 
     def wake(self) -> None:
         """Make it readable; once is as good as many times."""
-        try:
-            if not self._closed:
+        with self._lock:
+            if not self._awake and not self._closed:
+                self._awake = True
                 os.write(self._writer, b"\0")
-        except BlockingIOError:
-            pass  # full, so it is readable
-        self._awake = True  # after the write: a clear in between leaves it readable, and the next one sees it
 
     def clear(self) -> None:
         """Make it unreadable. Asked several times a call, mostly for nothing: so it looks before it reads."""
-        if not self._awake:
-            return
-        self._awake = False
-        try:
-            while os.read(self._reader, 4096):
-                pass
-        except BlockingIOError:
-            pass
+        if self._awake:
+            with self._lock:
+                if self._awake:
+                    self._awake = False
+                    os.read(self._reader, 1)
 
     def close(self) -> None:
         """Give both descriptors back."""
