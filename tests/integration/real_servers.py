@@ -85,7 +85,7 @@ class CoreServer:
 
     def __init__(self, folder: Path) -> None:
         del folder
-        self._bodies: list[bytes] = []
+        self.bodies: list[bytes] = []
         self._port = 0
         self._release = threading.Event()
 
@@ -114,10 +114,10 @@ class CoreServer:
         self._server.stop(None).wait(5)
 
     def received(self) -> list[int]:
-        return [value for body in self._bodies for value in values(body)]
+        return [value for body in self.bodies for value in values(body)]
 
     def _take(self, body: bytes, context: grpc.ServicerContext) -> bytes:
-        self._bodies.append(body)
+        self.bodies.append(body)
         want = wanted(context.invocation_metadata())
         if want.get("hang"):
             self._release.wait(10)

@@ -1,6 +1,6 @@
 """What both transports make of the same bytes, and both send: http2 and grpcio against one scripted peer.
 
-Where they differ the case says both, and docs/decisions/0005-where-transports-differ.md says who is right.
+Where they differ the case says both, and docs/decisions/0004-where-transports-differ.md says who is right.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def test_an_answer_means_the_same_on_both_but_where_the_decision_says_otherwise(
 
 
 def test_the_decision_names_every_case_where_they_differ():
-    decision = Path(__file__).parents[3] / "docs" / "decisions" / "0005-where-transports-differ.md"
+    decision = Path(__file__).parents[3] / "docs" / "decisions" / "0004-where-transports-differ.md"
     text = decision.read_text(encoding="utf-8")
     assert not [name for name, (_, expected) in CASES.items() if isinstance(expected, tuple) and name not in text]
 

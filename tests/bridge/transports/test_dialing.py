@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
 
 import pytest
 
+from bridge.endpoint import parse
 from bridge.errors import TransportError
-from bridge.transports.dialing import _connect
+from bridge.transports.dialing import Address, _connect, spread
 from bridge.transports.http2 import Http2Transport
 from bridge.transports.waiting import Waiting
 from tests.bridge.transports.scripted import QUICK, Peer, Wire
@@ -175,3 +178,65 @@ def test_a_connection_to_itself_counts_as_refused(wire: Wire):
         with pytest.raises(ConnectionRefusedError):
             _connect(sock, (socket.AF_INET, itself), Waiting(wire.allow(), time.monotonic), 1.0)
         assert sock.getpeername() == itself
+
+
+@pytest.mark.parametrize("order", [sorted, lambda found: sorted(found, reverse=True)])
+def test_addresses_of_a_family_are_shuffled_and_families_take_turns_the_preferred_one_first(
+    order: Callable[[list[Address]], list[Address]],
+):
+    six = [(socket.AF_INET6, (f"::{number}", 1)) for number in range(3)]
+    four = [(socket.AF_INET, (f"10.0.0.{number}", 1)) for number in range(2)]
+
+    def shuffle(addresses: list[Address]) -> None:
+        addresses[:] = order(addresses)
+
+    six_then_four = spread([*six, *six, *four], shuffle)
+    assert [family for family, _ in six_then_four] == [socket.AF_INET6, socket.AF_INET] * 2 + [socket.AF_INET6]
+    assert [address for address in six_then_four if address[0] == socket.AF_INET6] == order(six)
+    assert spread([*four, *six], shuffle)[0] == order(four)[0]
+    assert spread([], shuffle) == ()
+
+
+def test_many_bridges_spread_over_the_replicas_of_a_name(wire: Wire):
+    replicas = [wire.serve(serve) for _ in range(3)]
+    addresses = found(*(("127.0.0.1", replica.port) for replica in replicas))
+    for seed in range(30):
+        shuffle = Random(seed).shuffle  # noqa: S311 - the same order in each run of the test
+        transport = wire.transport(1, "name", look_up=lambda *_, **__: addresses, shuffle=shuffle)
+        for _ in range(2):
+            assert transport.call(b"", wire.allow()).status == 0
+        transport.close()
+    assert sum(len(replica.peers) for replica in replicas) == 30, "each stays with its replica"
+    assert all(len(replica.peers) >= 4 for replica in replicas)
+
+
+def test_a_unix_socket_whose_queue_is_full_is_waited_for_and_given_up_in_time(wire: Wire, tmp_path: Path):
+    path = tmp_path / "collector.sock"
+    listener, crowd = socket.socket(socket.AF_UNIX), []
+    listener.bind(str(path))
+    listener.listen(0)
+    while True:
+        crowd.append(socket.socket(socket.AF_UNIX))
+        crowd[-1].setblocking(False)
+        if crowd[-1].connect_ex(str(path)):
+            break
+    transport = Http2Transport(parse(f"unix:{path}"), "bridge-test/1", timing=QUICK)
+    began = time.monotonic()
+    assert reason_of(transport, wire) == f"unix:{path}: did not accept the connection within 0.3 s"
+    assert time.monotonic() - began < 0.6
+    patience = wire.allow(30)
+    threading.Timer(0.1, lambda: patience.shorten(0)).start()
+    with pytest.raises(TransportError):
+        transport.call(b"", patience)
+    assert time.monotonic() - began < 0.9
+    for sock in (listener, *crowd):
+        sock.close()
+
+
+def test_a_unix_socket_that_is_not_there_or_that_nobody_serves_is_said(wire: Wire, tmp_path: Path):
+    path = tmp_path / "collector.sock"
+    transport = Http2Transport(parse(f"unix:{path}"), "bridge-test/1", timing=QUICK)
+    assert reason_of(transport, wire) == f"unix:{path}: no such file or directory"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        assert reason_of(transport, wire) == f"unix:{path}: refused the connection"

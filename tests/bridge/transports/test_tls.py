@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.endpoint import Endpoint, Tls
 from bridge.errors import TransportError
@@ -31,12 +33,18 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """As authority, made once for many runs."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
 @pytest.fixture
 def stranger(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "stranger")
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture(params=MAKERS, scope="module")
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -79,6 +87,15 @@ def reason(transport: Transport, wire: Wire, seconds: float = 5.0) -> str:
 def says(kind: str, told: str, *, http2: str, grpcio: str = "failed to connect") -> bool:
     """Whether the reason is in it; grpcio tells only the last of several addresses."""
     return (http2 if kind == "http2" else grpcio) in told
+
+
+def records() -> st.SearchStrategy[bytes]:
+    """TLS records of every kind around noise."""
+    return st.builds(
+        lambda kind, noise: bytes((kind, 3, 3)) + len(noise).to_bytes(2, "big") + noise,
+        st.sampled_from([20, 21, 22, 23]),
+        st.binary(max_size=60),
+    )
 
 
 # Who is trusted
@@ -315,7 +332,44 @@ def test_noise_between_the_records_ends_the_call_and_not_the_bridge(make: Make, 
     assert transport.call(b"", wire.allow()).status == 0
 
 
+@settings(max_examples=25, deadline=None)
+@given(pieces=st.lists(st.one_of(st.binary(max_size=40), records()), max_size=4), hang_up=st.booleans())
+def test_whatever_bytes_come_in_a_handshake_the_call_ends_in_a_transport_error(
+    kind: str, authorities: Authority, pieces: list[bytes], *, hang_up: bool
+):
+    def script(peer: Peer) -> None:
+        for piece in pieces:
+            peer.raw(piece)
+        if not hang_up:
+            peer.read_to_end()
+
+    wire = Wire()
+    endpoint = Endpoint("127.0.0.1", wire.serve(script).port, tls=authorities.tls())
+    transport = MAKERS[kind](endpoint, "bridge-test/1", timing=QUICK)
+    began = time.monotonic()
+    try:
+        with pytest.raises(TransportError) as caught:
+            transport.call(b"secret", wire.allow(0.4))
+    finally:
+        transport.close()
+        wire.close()
+    assert not caught.value.may_have_arrived or kind == "grpcio"
+    assert time.monotonic() - began < 1.0
+
+
 # What it costs
+
+
+def test_files_that_did_not_change_are_not_read_again(wire: Wire, authority: Authority):
+    server = wire.serve(serve, context=authority.server())
+    transport = wire.transport(server.port, "localhost", tls=authority.tls())
+    contexts = set()
+    for _ in range(3):
+        assert transport.call(b"", wire.allow()).status == 0
+        contexts.add(transport._encryption._context)
+        transport.close()
+    assert len(server.peers) == 3
+    assert len(contexts) == 1
 
 
 def test_ssl_is_loaded_only_where_tls_is_asked_for():
