@@ -14,6 +14,9 @@ END_SECONDS = 5.0
 NUMBERS_APART = 11_000_000
 """Between the first losses of two processes, so that a loss names one write of them all; the longest job has less."""
 
+SECOND_PACE = 0.73
+"""A second job's write period as a part of the first one's: of two in step one would never be seen."""
+
 Launch = Callable[[str, Mapping[str, str]], Process]
 """Starts the job's program in a role, with variables beyond those of the scenario."""
 
@@ -67,6 +70,7 @@ class Jobs:
             ProcessError: it cannot be started.
         """
         control, variables = self._next(job_id)
+        variables["WRITE_INTERVAL"] = f"{SECOND_PACE * self.period_seconds:g}"
         process = self._second = self._launch("second-job", variables)
         return control(lambda: process.exit is None)
 
