@@ -16,47 +16,10 @@ from bridge.sender import Sender
 from bridge.transports import Answer, Patience
 from bridge.wakeup import Wakeup
 from harness.waiting import wait_until
+from tests.bridge.transports.fake import FakeTransport, refuse_connection, stay_silent
 
 QUICK = Bounds(reconnect_seconds=0.02, busy_first_seconds=0.02, busy_seconds_max=0.05)
 INVALID_ARGUMENT = 3
-
-
-class FakeTransport:
-    """Keeps the transports' contract: calls answer by ``self.answer``, idle waits for real."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[bytes, Patience], Answer] = lambda _message, _patience: Answer(0)
-        self.messages: list[bytes] = []
-        self.calls = 0
-        self.idles = 0
-        self.closed = False
-        self.threads: set[str] = set()
-
-    def call(self, message: bytes, patience: Patience) -> Answer:
-        self.calls += 1
-        self.threads.add(threading.current_thread().name)
-        answer = self.answer(message, patience)
-        if answer.status == 0:
-            self.messages.append(message)
-        return answer
-
-    def idle(self, wakeup_fileno: int, seconds: float | None) -> None:
-        self.idles += 1
-        select.select([wakeup_fileno], [], [], seconds)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def refuse_connection(_message: bytes, _patience: Patience) -> Answer:
-    raise TransportError("connection refused", may_have_arrived=False)
-
-
-def stay_silent(_message: bytes, patience: Patience) -> Answer:
-    """Answer never: wait until the deadline, looking again whenever the patience says so."""
-    while (left := patience.deadline() - time.monotonic()) > 0:
-        select.select([patience.fileno()], [], [], left)
-    raise TransportError("no answer by the deadline", may_have_arrived=True)
 
 
 class Rig:

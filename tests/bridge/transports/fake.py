@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import select
 import threading
 import time
@@ -9,6 +11,7 @@ from collections.abc import Callable
 
 from bridge.errors import TransportError
 from bridge.transports import Answer, Patience
+from bridge.transports.waiting import OutOfTimeError, Waiting
 
 
 class FakeTransport:
@@ -49,7 +52,8 @@ def hang_up(_message: bytes, _patience: Patience) -> Answer:
 
 
 def stay_silent(_message: bytes, patience: Patience) -> Answer:
-    """Answer never: wait until the deadline, looking again whenever the patience says so, and a few times a second."""
-    while (left := patience.deadline() - time.monotonic()) > 0:
-        select.select([], [], [], min(left, 0.05))
+    """Answer never: wait until the deadline, and look again whenever the patience says so."""
+    waiting = Waiting(patience, time.monotonic)
+    with contextlib.suppress(OutOfTimeError):
+        waiting.wait(-1, 0, math.inf)
     raise TransportError("no answer by the deadline", may_have_arrived=True)
