@@ -20,6 +20,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,9 @@ from harness.waiting import wait_until
 INTERVAL_SECONDS = 0.1
 PROMISED_AFTER_SECONDS = 1.0
 _WITHIN_SECONDS = 60.0
+_IN_DRAIN = 0.3
+"""The share of rounds with one more kill while the backlog leaves."""
+_FIGURES = ("kills", "queued", "promised", "missing", "missing_else", "twice", "altered", "out_of_order")
 _TROUBLES = {
     "refused": ("relay", "mode", {"mode": "refuse"}, {"mode": "forward"}),
     "silent": ("relay", "mode", {"mode": "silent"}, {"mode": "forward"}),
@@ -67,7 +71,7 @@ class Plan:
                 chance.uniform(0.0, 6.0),
                 *(chance.uniform(0.5, 4.0) for _ in range(chance.choice((0, 0, 1, 2)))),
             ),
-            kill_in_drain_after_seconds=chance.uniform(0.0, 0.1) if chance.random() < 0.3 else None,
+            kill_in_drain_after_seconds=chance.uniform(0.0, 0.1) if chance.random() < _IN_DRAIN else None,
         )
 
 
@@ -98,11 +102,9 @@ class Result:
 
     def line(self) -> str:
         """The round on one line."""
-        figures = ", ".join(
-            f"{name} {getattr(self, name)}"
-            for name in ("kills", "queued", "promised", "missing", "missing_else", "twice", "altered", "out_of_order")
-        )
-        return f"{'ok  ' if self.good else 'BAD '} seed {self.plan.seed} {self.plan.trouble}: {figures}{self.error and ', ' + self.error}"
+        figures = ", ".join(f"{name} {getattr(self, name)}" for name in _FIGURES)
+        verdict = "ok " if self.good else "BAD"
+        return f"{verdict} seed {self.plan.seed} {self.plan.trouble}: {figures}{self.error and ', ' + self.error}"
 
 
 @dataclass(slots=True)
@@ -135,9 +137,7 @@ class Rig:
             "BRIDGE_SPOOL_DIR": str(self.folder / "spool"),
         }
         command = (sys.executable, "-m", "benchmarks.observed_bridge", str(self.folder / "queued"))
-        return self.processes.start(
-            "bridge", command, env=child_environment(variables), log=self.folder / "bridge.log"
-        )
+        return self.processes.start("bridge", command, env=child_environment(variables), log=self.folder / "bridge.log")
 
     def puts(self) -> list[tuple[int, float, bytes]]:
         """What was queued: process id, when, what. The last line may be cut off."""
@@ -145,6 +145,10 @@ class Rig:
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         words = (line.split() for line in lines if line.endswith("\n"))
         return [(int(pid), float(t), bytes.fromhex(encoded)) for pid, t, encoded in words]
+
+    def first_tick(self, bridge: Process) -> None:
+        """Wait until this bridge has queued something."""
+        _until(lambda: any(pid == bridge.pid for pid, _, _ in self.puts()), "a first tick")
 
     def arrivals(self) -> list[Points]:
         """The points of each request that the sink took, in the order in which they came."""
@@ -193,7 +197,6 @@ def _play(rig: Rig, result: Result) -> tuple[float, dict[int, float]]:
     killed: dict[int, float] = {}
 
     def kill() -> None:
-        # What is still starting, or waits for its first tick, has queued nothing that could be missing.
         killed[bridge.pid] = rig.processes.signal(bridge, signal.SIGKILL)
         bridge.kill()
         result.kills += 1
@@ -208,7 +211,7 @@ def _play(rig: Rig, result: Result) -> tuple[float, dict[int, float]]:
         time.sleep(seconds)
         kill()
         bridge = rig.bridge()
-        _until(lambda: any(pid == bridge.pid for pid, _, _ in rig.puts()), "a first tick")
+        rig.first_tick(bridge)
     rig.controls[role].ask(do, mend_it)
     if plan.kill_in_drain_after_seconds is not None:
         arrived = len(rig.arrivals())
@@ -268,7 +271,7 @@ def _loss(points: Points) -> float | None:
     return next((point["value"] for point in points if point["metric"] == "ml.training.loss"), None)
 
 
-def _until(condition: Any, what: str) -> None:
+def _until(condition: Callable[[], bool], what: str) -> None:
     wait_until(condition, within=_WITHIN_SECONDS, what=what, every=0.01)
 
 
@@ -295,10 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     with ThreadPoolExecutor(chosen.side_by_side) as pool:
         results = list(pool.map(one, range(first, first + chosen.rounds)))
-    total = {
-        name: sum(getattr(result, name) for result in results)
-        for name in ("kills", "queued", "promised", "missing", "missing_else", "twice", "altered", "out_of_order")
-    }
+    total = {name: sum(getattr(result, name) for result in results) for name in _FIGURES}
     bad = [result.plan.seed for result in results if not result.good]
     print("all rounds:", ", ".join(f"{name} {value}" for name, value in total.items()))  # noqa: T201
     age = max((result.missing_age_seconds_max for result in results), default=0.0)

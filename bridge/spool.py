@@ -83,6 +83,8 @@ class Spool:
         size_max_bytes: of all segments together.
     """
 
+    _scan = staticmethod(spool_records.scan)
+
     def __init__(self, folder: Folder, size_max_bytes: int) -> None:
         self._folder = folder
         self.size_max_bytes = size_max_bytes
@@ -193,7 +195,7 @@ class Spool:
                 self._damaged += 1
                 unread += 1
                 continue
-            found = spool_records.scan(data)
+            found = self._scan(data)
             self._damaged += found.damaged
             self._torn += found.torn
             segment = _Segment(name)
@@ -215,7 +217,9 @@ class Spool:
 
     def _load_mark(self) -> int:
         try:
-            sequence = spool_records.marked(self._folder.read(_MARK, 64))
+            data = self._folder.read(_MARK, 2 * spool_records.MARK_BYTES)
+            # A short one was made on a full disk, or killed before it was written: nothing is known to be gone.
+            sequence = spool_records.marked(data) if len(data) >= spool_records.MARK_BYTES else 0
         except SpoolError:
             sequence = None
         if sequence is None:
@@ -241,8 +245,12 @@ class Spool:
             data += record
             ends.append((len(data), request.number))
             self._dictionaries.add(request.dictionary)
-        self._make_room(len(data))
-        self._append(data, ends)
+        try:
+            self._make_room(len(data))
+            self._append(data, ends)
+        except SpoolError:
+            self._dictionaries.clear()  # nobody knows which of them went in
+            raise
         return len(ends)
 
     def _record(self, request: Request) -> bytes:
@@ -258,7 +266,6 @@ class Spool:
             while written < len(data):
                 written += self._folder.write(self._active, data[written:], segment.size_bytes + written)
         except SpoolError:
-            self._dictionaries.clear()  # nobody knows which of them went in
             whole = [(end, number) for end, number in ends if end <= written]
             self._note(segment, whole)
             self._mend(segment, written - (whole[-1][0] if whole else 0))

@@ -19,6 +19,7 @@ _DICTIONARY, _REQUEST = 1, 2
 _MARK = Struct("<Iq")
 
 HEAD_BYTES = _HEAD.size
+MARK_BYTES = _MARK.size
 
 
 @dataclass(frozen=True, slots=True)
