@@ -101,7 +101,7 @@ def validate(paths: tuple[Path, ...]) -> None:
     for path in paths or (scenario_folder(),):
         wanted += files(path) if path.is_dir() else [path]
     found = entries(wanted)
-    click.echo(f"{len(found)} scenarios in {len(wanted)} files: no problem")
+    click.echo(f"{_counted(len(found), 'scenario')} in {_counted(len(wanted), 'file')}: no problem")
 
 
 @cli.command()
@@ -226,6 +226,10 @@ def doctor_(rigs: tuple[RigName, ...]) -> int:
     found = doctor.examine(rigs)
     click.echo(doctor.draw(found), nl=False)
     return 2 if any(finding.missing for finding in found) else 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _console() -> Console:

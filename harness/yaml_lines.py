@@ -19,6 +19,7 @@ Path = tuple[str | int, ...]
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "true": True, "True": True, "false": False, "False": False}
+_SYNTAX_MEND = "look at the quotes, brackets and indentation of this line and the one before it"
 _DIGITS_MAX = 300  # more is beyond any float
 
 
@@ -68,7 +69,8 @@ def parse(text: str) -> Document:
 def _syntax_complaint(error: yaml.MarkedYAMLError) -> Complaint:
     mark = error.problem_mark or error.context_mark
     text = " ".join(part for part in (error.context, error.problem) if part)
-    return Complaint(mark.line + 1 if mark else 1, f"YAML syntax: {text}")
+    mend = "indent with spaces, not with tabs" if "'\\t'" in text else _SYNTAX_MEND
+    return Complaint(mark.line + 1 if mark else 1, f"YAML syntax: {text}", mend)
 
 
 def _value(node: yaml.Node, path: Path, document: Document, seen: set[int]) -> object:
