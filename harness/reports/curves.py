@@ -103,10 +103,11 @@ def _waiting(record: RunRecord, _: Sequence[CheckResult]) -> Chart | None:
     if not seen:
         return None
     quickest = min(arrived - made for made, arrived in seen)
-    changes = sorted([*((made + quickest, 1) for made, _ in seen), *((arrived, -1) for _, arrived in seen)])
+    made_at = [(made + quickest, 1) for made, _ in seen]
+    arrived_at = [(arrived, -1) for _, arrived in seen]
     points: list[tuple[float, float]] = []
     waiting = 0
-    for t, change in changes:
+    for t, change in sorted([*made_at, *arrived_at], key=lambda one: (one[0], -one[1])):  # made before it arrives
         waiting += change
         points.append((t, float(waiting)))
     if _most(points) <= 1:
