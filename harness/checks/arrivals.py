@@ -31,7 +31,7 @@ HISTOGRAMS = {
 JOB_ID = "job.id"
 """The attribute that names the job."""
 
-_SAME_TICK_NANO = 1_000_000  # points of one collect carry one time, or times within the same millisecond
+SAME_TICK_NANO = 1_000_000  # points of one collect carry one time, or times within the same millisecond
 _STAMP_LATE_SECONDS = 0.25  # the job notes a write's time after it is visible; a busy machine may come between
 
 
@@ -100,7 +100,7 @@ def _ticks(export: Export) -> Iterator[Update]:
     tick: list[Point] = []
     for point in export.points:
         key = (point.metric, tuple(sorted(point.attributes.items())))
-        if tick and (key in series or abs(point.time_unix_nano - tick[0].time_unix_nano) > _SAME_TICK_NANO):
+        if tick and (key in series or abs(point.time_unix_nano - tick[0].time_unix_nano) > SAME_TICK_NANO):
             yield _update(export.t, tick)
             tick, series = [], set()
         tick.append(point)

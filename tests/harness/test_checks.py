@@ -25,7 +25,18 @@ from tests.harness.histories import (
     spec,
     write,
 )
+from tests.harness.histories_of_jobs import complete, stale, two_jobs
 
+GOOD_OF = {
+    "oldest-make-room": overflow,
+    "patience-kept": patient,
+    "fields-arrive": complete,
+    "counters-match": complete,
+    "histograms-match": complete,
+    "job-identity": two_jobs,
+    "gauges-end": stale,
+}
+"""Where neither a plain good run nor one with an outage has what the check looks at."""
 PROMISE_OF = {check: name for name, promise in promises.load().promises.items() for check in reversed(promise.budgets)}
 
 
@@ -42,8 +53,7 @@ def fails(check: str, record: RunRecord, **more: object) -> CheckResult:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_passes_on_a_good_history(check: str):
-    made = {"oldest-make-room": overflow, "patience-kept": patient}.get(check)
-    made = made or (outage if CHECKS[check].needs_fault else good)
+    made = GOOD_OF.get(check) or (outage if CHECKS[check].needs_fault else good)
 
     result = judged(check, made())
 
@@ -73,9 +83,9 @@ def test_every_check_of_a_phase_that_never_was_is_inconclusive(check: str):
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_that_is_asked_for_more_samples_than_there_are_is_inconclusive(check: str):
-    record = outage() if CHECKS[check].needs_fault else good()
+    made = GOOD_OF.get(check) or (outage if CHECKS[check].needs_fault else good)
 
-    assert judged(check, record, samples_at_least=100_000).verdict is Verdict.INCONCLUSIVE
+    assert judged(check, made(), samples_at_least=100_000).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("check", CHECKS)
