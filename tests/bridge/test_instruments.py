@@ -266,10 +266,14 @@ NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.floats(0,
 def test_whatever_the_job_writes_the_request_can_be_encoded_and_holds_finite_numbers_only(
     turns: list[tuple[dict[str, object], dict[str, object], bool]],
 ):
-    made = instruments()
+    made, twin = instruments(), instruments()
     for tick, (metrics, metadata, live) in enumerate(turns):
         made.record(snapshot(metadata, **metrics))
+        twin.record(snapshot(metadata, **metrics))
         encoded = made.collect(SINCE + tick * SECOND, gauges_live=live)
+        if twin._series is not None:
+            twin._series.encoded = None
+        assert encoded == twin.collect(SINCE + tick * SECOND, gauges_live=live), "a request that is made anew"
         for name, metric in decoded(encoded).items() if encoded else ():
             for point in points_of(metric):
                 assert point.flags in (0, 1)
