@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from harness.record import LINE_FILES, Meta, RecordError, ResourceSample
 
+_MEND = "make room there, or give another folder with --out"
+
 
 class Recorder:
     """Appends to one run's folder. Safe to use from several threads.
@@ -38,6 +40,7 @@ class Recorder:
         self._clock = clock
         self._meta = meta
         self._lock = threading.Lock()
+        self._problem: OSError | None = None
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
             if (run_dir / "run.json").exists():
@@ -48,7 +51,16 @@ class Recorder:
                 name: (run_dir / name).open("a", encoding="utf-8") for name in ("events.jsonl", "resources.jsonl")
             }
         except OSError as problem:
-            raise RecordError(f"no record can be written to {run_dir}: {problem}") from problem
+            raise RecordError(f"no record can be written to {run_dir}: {problem}; {_MEND}") from problem
+
+    def check(self) -> None:
+        """See that everything could be written so far.
+
+        Raises:
+            RecordError: something could not; says what to do.
+        """
+        if self._problem is not None:
+            raise RecordError(f"the record in {self.run_dir} cannot be written: {self._problem}; {_MEND}")
 
     def event(self, kind: str, t: float | None = None, **data: object) -> None:
         """Append an event; ``t`` is now unless given (CLOCK_MONOTONIC, seconds)."""
@@ -59,7 +71,7 @@ class Recorder:
         self._append("resources.jsonl", asdict(sample))
 
     def finish(self, *, error: str | None, interrupted: bool) -> None:
-        """Close the record: nothing is appended from now on.
+        """Close the record: nothing is appended from now on. What could not be written is an error of the run.
 
         Raises:
             RecordError: the folder cannot be written.
@@ -68,7 +80,9 @@ class Recorder:
             files, self._files = self._files, {}
         try:
             for file in files.values():
-                file.close()
+                self._close(file)
+            if self._problem is not None and error is None:
+                error = f"the record cannot be written: {self._problem}; {_MEND}"
             self._meta = replace(
                 self._meta,
                 complete=True,
@@ -79,14 +93,25 @@ class Recorder:
             )
             self._save_meta()
         except OSError as problem:
-            raise RecordError(f"the record in {self.run_dir} cannot be completed: {problem}") from problem
+            raise RecordError(f"the record in {self.run_dir} cannot be completed: {problem}; {_MEND}") from problem
+
+    def _close(self, file: IO[str]) -> None:
+        """What could not be written before cannot be now."""
+        try:
+            file.close()
+        except OSError as problem:
+            self._problem = self._problem or problem
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, separators=(",", ":"))
         with self._lock:
-            if (file := self._files.get(name)) is not None:
+            if (file := self._files.get(name)) is None or self._problem is not None:
+                return
+            try:
                 file.write(text + "\n")
                 file.flush()
+            except OSError as problem:  # told at the run's next look, not to whichever thread had something to say
+                self._problem = problem
 
     def _line_files(self) -> list[str]:
         later_ledgers = [path.name for path in self.run_dir.glob("ledger-*.jsonl")]

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from harness import moments, procfs, provenance
@@ -18,7 +17,6 @@ from harness.job_control import JobError
 from harness.lives import ProcessLife
 from harness.observers.resources import ResourceObserver, Watched
 from harness.processes import Process, Processes
-from harness.record import SCHEMA_VERSION, Meta
 from harness.recorder import Recorder
 from harness.rigs import Rig, RigError, Setting, Standing
 from harness.scenario import FaultStep, PhaseKind, Scenario, SteadyStep
@@ -73,7 +71,11 @@ class Run:
         self._seed = seed
         self._patience = Patience(interrupt)
         self._progress = progress
-        self._recorder = Recorder(self._run_dir, self._meta(), scenario.model_dump(mode="json", by_alias=True))
+        self._recorder = Recorder(
+            self._run_dir,
+            provenance.meta(scenario.name, rig.name, self._command, self._run_dir, seed),
+            scenario.model_dump(mode="json", by_alias=True),
+        )
         self._processes = Processes(self._on_process)
         self._harm = Harm(self._recorder, progress)
         self._observer = ResourceObserver(self._recorder.resources)
@@ -257,21 +259,6 @@ class Run:
             raise RigError("the rig is not up")
         return self._up
 
-    def _meta(self) -> Meta:
-        return Meta(
-            schema_version=SCHEMA_VERSION,
-            run=self._run_dir.name,
-            scenario=self._scenario.name,
-            rig=self._rig.name,
-            bridge_command=self._command,
-            seed=self._seed,
-            started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
-            origin=time.monotonic(),
-            versions=provenance.versions(),
-            machine=provenance.machine(),
-            commit=provenance.commit(),
-        )
-
     def _on_process(self, t: float, process: Process, action: str, facts: Mapping[str, object]) -> None:
         self._recorder.event("process", t, role=process.role, action=action, pid=process.pid, **facts)
         if action == "started":
@@ -310,6 +297,7 @@ class Run:
         while (left := end - time.monotonic()) > 0:
             self._patience.hold(min(left, _LOOK_SECONDS))
             self._standing.check()
+            self._recorder.check()
 
     def _begin(self, name: str, kind: PhaseKind, more: str) -> None:
         self._recorder.event("phase", name=name, phase=kind)

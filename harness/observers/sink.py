@@ -127,8 +127,13 @@ class Sink:
                 self._points += len(line["points"])
                 self._first_point = line["t"] if self._first_point is None else self._first_point
                 self._last_point = line["t"]
-            self._out.write(text + "\n")
-            self._out.flush()
+            try:
+                self._out.write(text + "\n")
+                self._out.flush()
+            except OSError as problem:
+                # To answer with an error would look like a refusal, and break the bridge's promise instead of ours.
+                print(f"cannot write {self._out.name}: {problem}; make room there", flush=True)  # noqa: T201 - its log
+                os._exit(1)
 
 
 def serve(sink: Sink, port: int) -> tuple[grpc.Server, int]:

@@ -95,7 +95,6 @@ class EmbeddedStanding:
         self._controls: list[Control] = []
         # Held, so that no neighbour gets it while the sink is dead; and a connect is refused meanwhile.
         self._sink_port = HeldPort()
-        self._start_sink()
         self._sink_life = ProcessLife("sink", setting.processes, lambda: self._helpers.get("sink"), self._sink_again)
         job = Jobs(
             self._launch_job,
@@ -104,7 +103,12 @@ class EmbeddedStanding:
             job_id=f"{setting.scenario.name.replace('/', '-')}-{setting.seed}",
             period_seconds=setting.scenario.job.write_period,
         )
-        self.ground = self._ground(self._shared / "current.json", job, self._sink_port.number)
+        try:
+            self._start_sink()
+            self.ground = self._ground(self._shared / "current.json", job, self._sink_port.number)
+        except BaseException:
+            self.down()
+            raise
 
     def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Lay the way from the bridge to the sink; gives what faults may touch of it."""

@@ -25,7 +25,7 @@ from harness.rigs.real_collector import CollectorLife, RealCollector, last_words
 from harness.rigs.real_prometheus import RealPrometheus
 from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 from harness.scenario import Need, RigName
-from harness.toxiproxy import Toxiproxy, ToxiproxyError
+from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
 
 _PROGRAMS = (COLLECTOR, TOXIPROXY, PROMETHEUS)
 
@@ -38,6 +38,7 @@ class LocalStanding(EmbeddedStanding):
         job_command: the job's program, before ``mock`` or ``train``.
         folders: where the programs are looked for.
         new_port: gives a port of the system's choice.
+        call_seconds: a call to Toxiproxy is given up after so long without an answer.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class LocalStanding(EmbeddedStanding):
         setting: Setting,
         job_command: Sequence[str],
         folders: Sequence[Path],
-        new_port: Callable[[], HeldPort] = HeldPort,
+        new_port: Callable[[], HeldPort],
+        call_seconds: float,
     ) -> None:
         self._folders = folders
         self._new_port = new_port
+        self._call_seconds = call_seconds
         self._held: list[HeldPort] = []
         self._collector_life: CollectorLife | None = None
         self._collector: RealCollector | None = None
@@ -113,7 +116,7 @@ class LocalStanding(EmbeddedStanding):
         process = self._start_program("toxiproxy", command, {"LOG_LEVEL": "info"})
         until_serving(process, f"http://{HOST}:{api.number}/version", self._setting.patience)
         try:
-            proxy = Toxiproxy(HOST, api.number).create(
+            proxy = Toxiproxy(HOST, api.number, call_seconds=self._call_seconds).create(
                 "collector", listen=f"{HOST}:{listen.number}", upstream=f"{HOST}:{relay_port}"
             )
         except ToxiproxyError as problem:
@@ -149,6 +152,7 @@ class Local(Embedded):
         job_command: the job's program, before ``mock`` or ``train``.
         folders: where the programs are looked for; by default PATH and what was built here.
         new_port: gives a port of the system's choice.
+        call_seconds: a call to Toxiproxy is given up after so long without an answer.
     """
 
     name: RigName = "local"
@@ -159,10 +163,12 @@ class Local(Embedded):
         job_command: Sequence[str] | None = None,
         folders: Sequence[Path] | None = None,
         new_port: Callable[[], HeldPort] = HeldPort,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         super().__init__(*() if job_command is None else (job_command,))
         self._folders = folders
         self._new_port = new_port
+        self._call_seconds = call_seconds
 
     def lacking(self) -> tuple[str, ...]:
         """It needs the three programs."""
@@ -170,7 +176,7 @@ class Local(Embedded):
 
     def up(self, setting: Setting) -> LocalStanding:
         """Start sink, Collector, Prometheus where it is asked for, relay and Toxiproxy."""
-        return LocalStanding(setting, self._job_command, self._where(), self._new_port)
+        return LocalStanding(setting, self._job_command, self._where(), self._new_port, self._call_seconds)
 
     def _where(self) -> Sequence[Path]:
         return programs.folders() if self._folders is None else self._folders
