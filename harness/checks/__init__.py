@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from harness.checks import (
+    back_end,
     delivery,
     fields,
     freshness,
@@ -31,6 +32,7 @@ CHECKS: dict[str, Check] = {
         *series.CHECKS,
         *freshness.CHECKS,
         *overflow.CHECKS,
+        *back_end.CHECKS,
         *manners.CHECKS,
         *liveness.CHECKS,
         *shutdown.CHECKS,
