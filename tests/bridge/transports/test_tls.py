@@ -198,6 +198,25 @@ def test_renewed_certificates_are_taken_at_the_next_connection(make: Make, wire:
     assert server.peers[1].sock.getpeercert()["serialNumber"] != first
 
 
+def test_grpcio_which_connects_by_itself_leaves_its_channel_where_a_file_was_renewed(wire: Wire, authority: Authority):
+    shown = []
+
+    def script(peer: Peer) -> None:
+        shown.append(peer.sock.getpeercert()["serialNumber"])
+        serve(peer)
+
+    server = wire.serve(script, context=authority.server(mutual=True))
+    tls = authority.tls(*authority.client("me"))
+    transport = MAKERS["grpcio"](Endpoint("localhost", server.port, tls=tls), "bridge-test/1", timing=QUICK)
+    for _ in range(2):
+        assert transport.call(b"", wire.allow()).status == 0
+    assert len(shown) == 1
+    authority.client("me")
+    assert transport.call(b"", wire.allow()).status == 0
+    transport.close()
+    assert len(set(shown)) == 2
+
+
 def test_a_renewed_authority_is_taken_and_a_broken_file_meanwhile_is_said(
     make: Make, wire: Wire, authority: Authority, stranger: Authority, tmp_path: Path
 ):
