@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+
+from harness.record import SCHEMA_VERSION, Meta
 
 SOURCE_TREE = Path(__file__).resolve().parent.parent
 """The folder that holds the packages: the repository, or site-packages when installed."""
@@ -36,6 +40,23 @@ def machine() -> dict[str, str | int | float]:
     }
 
 
+def meta(scenario: str, rig: str, bridge_command: tuple[str, ...], run_dir: Path, seed: int) -> Meta:
+    """What a run that begins now is, apart from what it will see."""
+    return Meta(
+        schema_version=SCHEMA_VERSION,
+        run=run_dir.name,
+        scenario=scenario,
+        rig=rig,
+        bridge_command=bridge_command,
+        seed=seed,
+        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        origin=time.monotonic(),
+        versions=versions(),
+        machine=machine(),
+        commit=commit(),
+    )
+
+
 def commit() -> str | None:
     """The commit of the source tree, with ``+`` when files were changed since; None outside of a repository."""
     if not (SOURCE_TREE / ".git").exists():
@@ -49,7 +70,8 @@ def commit() -> str | None:
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", *arguments],  # noqa: S607 - the developer's own git, wherever it is
+        # Looking must not lock: the developer may be about to commit.
+        ["git", "--no-optional-locks", *arguments],  # noqa: S607 - the developer's own git, wherever it is
         cwd=SOURCE_TREE,
         check=True,
         capture_output=True,

@@ -57,6 +57,7 @@ class _Decided:
 
     def __init__(self, ground: Ground) -> None:
         self._maybe_answers = ground.answers
+        self._patience = ground.patience
 
     @property
     def _answers(self) -> Answers:
@@ -66,6 +67,11 @@ class _Decided:
 
     def _decide(self, decision: str, **parameters: object) -> None:
         self._answers.decide(decision, parameters)
+
+    def _heard(self, *metrics: str, time_unix_nano: int = 0, within: float = probe.QUICK_SECONDS) -> Heard:
+        return probe.export(
+            self._answers, *metrics, time_unix_nano=time_unix_nano, within=within, patience=self._patience
+        )
 
     def heal(self) -> str:
         """Take everything again."""
@@ -87,7 +93,7 @@ class CollectorSlow(_Decided):
 
     def verify(self) -> Seen:
         """Call: it must be taken, and not before that time."""
-        heard = probe.export(self._answers, within=self._seconds + probe.QUICK_SECONDS)
+        heard = self._heard(within=self._seconds + probe.QUICK_SECONDS)
         late = heard.status == "OK" and heard.seconds >= _AWAKE_SHARE * self._seconds
         return Seen(ok=late, evidence=f"a probe was answered with {heard.status} after {heard.seconds:.2f} s")
 
@@ -115,7 +121,7 @@ class CollectorUnavailable(_Decided):
 
     def verify(self) -> Seen:
         """Call, and look at the status."""
-        heard = probe.export(self._answers)
+        heard = self._heard()
         # The sink must have said it: a call that reached nobody has the same status.
         said = heard.status == self._code and heard.seconds < probe.QUICK_SECONDS
         return Seen(ok=said, evidence=f"a probe was answered with {heard.status} after {heard.seconds:.2f} s")
@@ -135,7 +141,7 @@ class CollectorExhausted(_Decided):
 
     def verify(self) -> Seen:
         """Call, and look for status and RetryInfo."""
-        heard = probe.export(self._answers)
+        heard = self._heard()
         found = _holds_retry_info(heard.trailers)
         said = f"{heard.status} {'with' if found else 'without'} RetryInfo"
         return Seen(ok=found and heard.status == "RESOURCE_EXHAUSTED", evidence=f"a probe was answered with {said}")
@@ -160,8 +166,8 @@ class CollectorRefusesOne(_Decided):
 
     def verify(self) -> Seen:
         """Call with poison and without."""
-        poison = probe.export(self._answers, time_unix_nano=POISON_UNIX_NANO)
-        good = probe.export(self._answers)
+        poison = self._heard(time_unix_nano=POISON_UNIX_NANO)
+        good = self._heard()
         evidence = f"a probe with poison was answered with {poison.status}, one without with {good.status}"
         return Seen(ok=(poison.status, good.status) == ("INVALID_ARGUMENT", "OK"), evidence=evidence)
 
@@ -182,6 +188,6 @@ class CollectorTakesPart(_Decided):
 
     def verify(self) -> Seen:
         """Call with a point of that metric."""
-        heard: Heard = probe.export(self._answers, self._metric, time_unix_nano=POISON_UNIX_NANO)
+        heard = self._heard(self._metric, time_unix_nano=POISON_UNIX_NANO)
         evidence = f"a probe was answered with {heard.status} and {heard.rejected_points} rejected points"
         return Seen(ok=heard.status == "OK" and heard.rejected_points == 1, evidence=evidence)

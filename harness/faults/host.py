@@ -56,9 +56,10 @@ class BridgeStarved:
         self._cpu = max(self._before)
         self._bind(frozenset({self._cpu}))
         command = [sys.executable, "-I", "-S", str(_BUSY), str(self._cpu), f"{self._parameters.at_most:g}"]
+        environment = child_environment({"BUSY_BESIDE": str(self._log.parent)})  # says whose they are
         try:
             for _ in range(self._parameters.processes):
-                self._running.append(self._busy.start("busy", command, env=child_environment({}), log=self._log))
+                self._running.append(self._busy.start("busy", command, env=environment, log=self._log))
         except ProcessError as problem:
             raise FaultError(str(problem)) from problem
         return f"{len(self._running)} busy processes are beside the bridge on processor {self._cpu}"

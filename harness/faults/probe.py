@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from harness.faults.contract import Answers
 from harness.observers.decisions import UPDATE_METRIC
 from harness.observers.sink import PROBE
+from harness.waiting import Patience
 
 _EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 QUICK_SECONDS = 5.0
@@ -33,7 +35,13 @@ class Heard:
     rejected_points: int = 0
 
 
-def export(answers: Answers, *metrics: str, time_unix_nano: int = 0, within: float = QUICK_SECONDS) -> Heard:
+def export(
+    answers: Answers,
+    *metrics: str,
+    time_unix_nano: int = 0,
+    within: float = QUICK_SECONDS,
+    patience: Patience | None = None,
+) -> Heard:
     """Make one call with a point of each of these metrics; without any it is an empty, valid request.
 
     Args:
@@ -41,6 +49,10 @@ def export(answers: Answers, *metrics: str, time_unix_nano: int = 0, within: flo
         metrics: names; none stands for one point of the loss where a time is given.
         time_unix_nano: when the points say that they were collected.
         within: seconds until the call is given up with DEADLINE_EXCEEDED.
+        patience: for the wait; None: nothing interrupts it, as in a heal.
+
+    Raises:
+        InterruptedRunError: the run was told to end meanwhile.
     """
     request = ExportMetricsServiceRequest()
     for name in metrics or ((UPDATE_METRIC,) if time_unix_nano else ()):
@@ -49,16 +61,20 @@ def export(answers: Answers, *metrics: str, time_unix_nano: int = 0, within: flo
     with grpc.insecure_channel(f"{answers.host}:{answers.port}") as channel:
         call = channel.unary_unary(_EXPORT, None, None)  # bytes in, bytes out
         began = time.monotonic()
+        future = call.future(request.SerializeToString(), timeout=within, metadata=((PROBE, "1"),), wait_for_ready=True)
         try:
-            body, done = call.with_call(
-                request.SerializeToString(), timeout=within, metadata=((PROBE, "1"),), wait_for_ready=True
+            # Longer than the call can take: its own deadline ends it.
+            (patience or Patience(threading.Event())).until(
+                future.done, within=2 * within + QUICK_SECONDS, what="the end of a call", every=0.005
             )
-        except grpc.RpcError as problem:
-            seconds = time.monotonic() - began
-            return Heard(problem.code().name, seconds, _trailers(problem.trailing_metadata()))
+        finally:
+            future.cancel()  # type: ignore[no-untyped-call]  # the hints for gRPC leave it out
         seconds = time.monotonic() - began
-        partial = ExportMetricsServiceResponse.FromString(body).partial_success
-        return Heard("OK", seconds, _trailers(done.trailing_metadata()), partial.rejected_data_points)
+        trailers = _trailers(future.trailing_metadata())
+        if (status := future.code()) is not grpc.StatusCode.OK:
+            return Heard(status.name, seconds, trailers)
+        partial = ExportMetricsServiceResponse.FromString(future.result()).partial_success
+        return Heard("OK", seconds, trailers, partial.rejected_data_points)
 
 
 def _trailers(found: Iterable[Any] | None) -> dict[str, bytes | str]:

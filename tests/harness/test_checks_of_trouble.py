@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness import promises
+from harness import promises, verdict
 from harness.checks import CHECKS, CheckResult, Verdict
-from harness.record import RunRecord
+from harness.record import Event, RunRecord
 from tests.harness.histories import (
     export,
     exports,
@@ -174,3 +174,28 @@ def test_the_aim_for_the_end_is_another_one_while_the_collector_is_away(under: s
     result = judged("exit-clean", record, "shutdown")
     assert result.target == target
     assert result.limit == 15
+
+
+def ended_at(moment: str, *, ok: bool = True, signalled: float = 16.4) -> RunRecord:
+    """A run whose end was to come at a certain moment; the last write was whole at 16.5 s."""
+    record = good(scenario=scenario(stop={"at": moment}).model_dump(mode="json", by_alias=True))
+    met = Event(signalled, "moment", {"at": moment, "ok": ok, "evidence": "it was seen"})
+    return replace(record, events=(*record.events[:2], met, *record.events[2:]))
+
+
+def test_an_end_at_the_moment_that_is_meant_leaves_no_doubt():
+    assert verdict.judge(ended_at("mid-write")).doubts == ()
+    assert verdict.judge(ended_at("starting")).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        (ended_at("mid-write", ok=False), "did not meet"),
+        (ended_at("mid-write", signalled=16.6), "whole before"),
+        (good(scenario=scenario(stop={"at": "starting"}).model_dump(mode="json", by_alias=True)), "never told"),
+    ],
+)
+def test_an_end_at_another_moment_says_nothing(record: RunRecord, word: str):
+    (doubt,) = verdict.judge(record).doubts
+    assert word in doubt

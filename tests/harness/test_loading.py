@@ -8,7 +8,7 @@ import pytest
 
 from harness import loading
 from harness.loading import ScenarioFileError, load, parse
-from harness.scenario import FaultStep, SteadyStep
+from harness.scenario import FaultStep, Scenario, SteadyStep
 
 GOOD = """\
 name: by-hand
@@ -244,3 +244,40 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):
 
     with pytest.raises(ScenarioFileError, match="too large"):
         load(path)
+
+
+INNER = """
+name: inner
+what: a fault in a fault
+why: to test the loading
+timeline:
+  - {name: away, fault: collector-refused, for: 5s, inner: {fault: bridge-killed, after: 1s, for: 2s}}
+checks:
+  - {check: alive, promise: collector-outage}
+"""
+
+
+def test_a_fault_may_lie_inside_of_another():
+    (scenario,) = parse(INNER, name="inner.yaml")
+    step = scenario.timeline[0]
+    assert isinstance(step, FaultStep)
+    assert step.inner is not None
+    assert (step.inner.fault, step.inner.after, step.inner.for_) == ("bridge-killed", 1.0, 2.0)
+    assert Scenario.from_record(scenario.model_dump(mode="json", by_alias=True)) == scenario
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("for: 2s", "for: 4s", "bridge-killed ends 5 s after collector-refused began, which lasts 5 s"),
+        ("for: 2s", "for: 0s", "a fault must last some time"),
+        ("fault: bridge-killed", "fault: collector-refused", "in place already"),
+        ("fault: bridge-killed", "fault: bridge-kiled", "did you mean 'bridge-killed'"),
+        ("after: 1s, for: 2s", "afer: 1s, for: 2s", "did you mean 'after'"),
+        ("promise: collector-outage", "promise: collector-outage, keeps_at_least: 2", "alive lets nothing be lost"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_inside_of_another_is_said(old: str, new: str, reason: str):
+    with pytest.raises(ScenarioFileError) as caught:
+        parse(INNER.replace(old, new), name="inner.yaml")
+    assert reason in str(caught.value)
