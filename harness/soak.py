@@ -116,14 +116,14 @@ class Reduced:
 
 
 def reduce(
-    timeline: Sequence[Step], fails: Callable[[Sequence[Step]], bool], *, first: Sequence[Step] = (), runs_max: int
+    timeline: Sequence[Step], fails: Callable[[Sequence[Step]], bool], *, suspects: Sequence[Step] = (), runs_max: int
 ) -> Reduced:
-    """Leave out faults as long as what is left still fails: first all but the suspects, then halves, then single ones.
+    """Leave out faults as long as what is left still fails: all but one suspect, then halves, then single ones.
 
     Args:
         timeline: faults that fail together.
         fails: runs a timeline and says whether it fails in the same way.
-        first: the suspects, tried alone before anything else.
+        suspects: each tried alone before anything else.
         runs_max: how often ``fails`` may be called.
     """
     kept = list(timeline)
@@ -134,8 +134,9 @@ def reduce(
         runs += 1
         return fails(candidate)
 
-    if first and len(first) < len(kept) and runs < runs_max and still_fails(first):
-        kept = list(first)
+    for suspect in suspects:
+        if len(kept) > 1 and runs < runs_max and still_fails([suspect]):
+            kept = [suspect]
     size = (len(kept) + 1) // 2
     while len(kept) > 1 and runs < runs_max:
         for start in range(0, len(kept), size):
@@ -160,7 +161,9 @@ def failed_checks(judgement: Judgement) -> frozenset[str]:
 
 
 def suspects(timeline: Sequence[Step], judgement: Judgement, starts: Mapping[str, float]) -> list[Step]:
-    """Return the fault that had begun last when the first failed check saw its worst.
+    """Return the fault that had begun last when the first failed check saw its worst, and the one after it.
+
+    The one after, because what a check calls its worst may be a write that was made just before the fault that lost it.
 
     Args:
         timeline: the faults, in order.
@@ -172,8 +175,10 @@ def suspects(timeline: Sequence[Step], judgement: Judgement, starts: Mapping[str
         for result in judgement.checks
         if result.verdict is Verdict.FAIL and result.at_seconds is not None
     ]
-    begun = [step for step in timeline if moments and starts.get(step["name"], float("inf")) <= min(moments)]
-    return begun[-1:]
+    if not moments:
+        return []
+    begun = sum(starts.get(step["name"], float("inf")) <= min(moments) for step in timeline)
+    return list(timeline[max(0, begun - 1) : begun + 1])
 
 
 def write(folder: Path, name: str, text: str) -> Path:

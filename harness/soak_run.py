@@ -22,7 +22,7 @@ class Order:
     """What is asked for."""
 
     seed: int
-    seconds: float
+    minutes: float
     rig: RigName
     bridge_command: tuple[str, ...]
     out: Path
@@ -36,7 +36,7 @@ class Order:
     @property
     def repeat_command(self) -> str:
         """What repeats it."""
-        words = ["python", "-m", "harness", "soak", "--seed", str(self.seed), "--minutes", f"{self.seconds / 60:g}"]
+        words = ["python", "-m", "harness", "soak", "--seed", str(self.seed), "--minutes", repr(self.minutes)]
         return shlex.join([*words, "--rig", self.rig, "--bridge", shlex.join(self.bridge_command)])
 
 
@@ -71,10 +71,8 @@ class Soak:
     def run(self) -> Judgement | None:
         """Run the schedule, reduce it where it fails, return its verdict; None: interrupted before there was one."""
         order = self._order
-        timeline = soak.steps(order.seed, order.seconds)
-        self._say(
-            f"{len(timeline)} faults in about {order.seconds / 60:.1f} min; repeat it with:\n  {order.repeat_command}"
-        )
+        timeline = soak.steps(order.seed, 60 * order.minutes)
+        self._say(f"{len(timeline)} faults in about {order.minutes:g} min; repeat it with:\n  {order.repeat_command}")
         judgement = self._carry_out(timeline, order.name, "Random faults one after the other, from one seed.")
         if judgement is not None and judgement.verdict is Verdict.FAIL and not self._interrupt.is_set():
             self._reduce(timeline, judgement)
@@ -107,7 +105,7 @@ class Soak:
 
         self._say(f"it failed ({', '.join(sorted(broken))}): looking for the fewest faults that still do")
         suspects = soak.suspects(timeline, judgement, starts)
-        reduced = soak.reduce(timeline, fails, first=suspects, runs_max=self._order.reductions_max)
+        reduced = soak.reduce(timeline, fails, suspects=suspects, runs_max=self._order.reductions_max)
         name = f"{self._order.name}-reduced"
         path = soak.write(self._order.out, name, soak.document(reduced.timeline, name=name, what=what))
         certain = "none of them can be left out" if reduced.smallest else "perhaps fewer would do"

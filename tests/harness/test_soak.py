@@ -60,8 +60,8 @@ def test_a_reduction_finds_exactly_the_faults_that_matter(count: int, data: st.D
 
 
 def test_the_suspects_are_tried_first():
-    found = soak.reduce(some(50), lambda tried: "fault-40" in names(tried), first=some(50)[39:40], runs_max=12)
-    assert (names(found.timeline), found.runs, found.smallest) == (["fault-40"], 2, True)
+    found = soak.reduce(some(50), lambda tried: "fault-40" in names(tried), suspects=some(50)[38:40], runs_max=12)
+    assert (names(found.timeline), found.runs, found.smallest) == (["fault-40"], 3, True)
 
 
 def test_what_fails_without_any_fault_is_reduced_to_none():
@@ -82,11 +82,11 @@ def test_a_reduction_keeps_to_its_runs_and_says_that_it_is_not_at_its_end():
     assert not found.smallest
 
 
-def test_the_suspect_is_the_fault_that_had_begun_last_when_the_first_check_saw_its_worst():
+def test_the_suspects_are_the_fault_that_had_begun_last_when_the_first_check_saw_its_worst_and_the_one_after():
     results = tuple(
         CheckResult("alive", "p", verdict, 1.0, "exits", 0.0, 0.0, 1, 1, "So.", at_seconds)
         for verdict, at_seconds in [(Verdict.FAIL, 25.0), (Verdict.FAIL, 55.0), (Verdict.PASS, 5.0)]
     )
     judgement = Judgement("soak-1", "embedded", Verdict.FAIL, "", checks=results)
     starts = {"fault-1": 10.0, "fault-2": 20.0, "fault-3": 30.0}
-    assert names(soak.suspects(some(3), judgement, starts)) == ["fault-2"]
+    assert names(soak.suspects(some(3), judgement, starts)) == ["fault-2", "fault-3"]
