@@ -147,7 +147,8 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     interrupt = threading.Event()
 
     carry_out = functools.partial(starter.carry_out, bridge_command=command, keep=keep)
-    click.echo(f"{len(plans)} runs, seed {seed}, bridge: {shlex.join(command)}")
+    where = "" if rig == "embedded" else f" on the rig {rig}"
+    click.echo(f"{_counted(len(plans), 'run')}{where}, seed {seed}, bridge: {shlex.join(command)}")
     with _signals_set(interrupt), Progress(console, len(plans)) as watcher:
         jobs = jobs or batch.SIDE_BY_SIDE * len(os.sched_getaffinity(0))
         judgements = batch.run_all(plans, jobs=jobs, run_one=carry_out, interrupt=interrupt, watcher=watcher)

@@ -17,6 +17,8 @@ from harness.reports.figures import count_words, figure, target
 from harness.verdict import WORST_FIRST, Judgement
 
 WIDTH = 80
+MANY = 4
+"""From so many runs on, what did not pass is named once more below the table."""
 _COLOURS = {
     Verdict.PASS: "green",
     Verdict.FAIL: "bold red",
@@ -46,9 +48,22 @@ def draw(judgements: Sequence[Judgement]) -> RenderableType:
         parts += _scenario(judgement)
     parts.append(Text())
     parts.append(Text(count_words([judgement.verdict for judgement in judgements])))
+    parts += _named_again(judgements)
     if any(result.target_met is False for judgement in judgements for result in judgement.checks):
         parts.append(Text("! our own target was missed; the documented limit decides.", style="dim"))
     return Group(*parts)
+
+
+def _named_again(judgements: Sequence[Judgement]) -> list[RenderableType]:
+    """Of many runs the first ones have left the screen: name here what did not pass."""
+    if len(judgements) < MANY:
+        return []
+    lines: list[RenderableType] = []
+    for verdict in WORST_FIRST:
+        names = [judgement.scenario for judgement in judgements if judgement.verdict is verdict]
+        if names and verdict is not Verdict.PASS:
+            lines.append(Text.assemble((f"{verdict}: ", _COLOURS[verdict]), ", ".join(names)))
+    return lines
 
 
 def _scenario(judgement: Judgement) -> list[RenderableType]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.checks import CheckResult, Verdict
 
 NOTHING = "-"
@@ -30,7 +32,7 @@ def target(result: CheckResult) -> str:
     return figure(result.target) + mark
 
 
-def count_words(verdicts: list[Verdict]) -> str:
+def count_words(verdicts: Sequence[Verdict]) -> str:
     """Say how many scenarios got which verdict, worst first."""
     order = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS)
     return (

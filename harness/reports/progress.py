@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,18 @@ from rich.text import Text
 
 from harness.batch import Plan
 from harness.checks import Verdict
+from harness.reports.figures import count_words
 from harness.verdict import Judgement
+
+_SECONDS_WIDTH = 8
+_NAME_WIDTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    begin: float
+    name: str
+    text: str
 
 
 class Progress:
@@ -33,8 +45,8 @@ class Progress:
         self._clock = clock
         self._begin = clock()
         self._lock = threading.Lock()
-        self._running: dict[str, tuple[float, str]] = {}
-        self._done = 0
+        self._running: dict[str, _Going] = {}
+        self._verdicts: list[Verdict] = []
         self._live = (
             Live(console=console, get_renderable=self._table, transient=True, refresh_per_second=4)
             if console.is_terminal
@@ -59,8 +71,8 @@ class Progress:
     def said(self, plan: Plan, text: str) -> None:
         """Note what happened in a run."""
         with self._lock:
-            begin = self._running.get(plan.title, (self._clock(), ""))[0]
-            self._running[plan.title] = (begin, text)
+            begin = going.begin if (going := self._running.get(plan.title)) else self._clock()
+            self._running[plan.title] = _Going(begin, plan.scenario.name, text)
         if self._live is None:
             self._print(f"{plan.scenario.name}: {text}")
 
@@ -68,8 +80,8 @@ class Progress:
         """Note a verdict."""
         with self._lock:
             self._running.pop(plan.title, None)
-            self._done += 1
-            done = self._done
+            self._verdicts.append(judgement.verdict)
+            done = len(self._verdicts)
         reason = "" if judgement.verdict is Verdict.PASS else f": {judgement.reason}"
         self._print(f"[{done}/{self._total}] {plan.scenario.name}: {judgement.verdict}{reason}")
 
@@ -77,8 +89,20 @@ class Progress:
         self._console.print(Text(f"{self._clock() - self._begin:5.1f} s  {text}"), soft_wrap=True)
 
     def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+        """What is going on, oldest first, a line each however narrow the screen; then how far it is."""
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(justify="right", no_wrap=True, width=_SECONDS_WIDTH)
+        table.add_column(no_wrap=True, overflow="ellipsis", width=_NAME_WIDTH)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         with self._lock:
-            for title, (begin, text) in self._running.items():
-                table.add_row(Text(f"{self._clock() - begin:5.1f} s"), Text(title), Text(text, style="dim"))
+            for going in self._running.values():
+                seconds = self._clock() - going.begin
+                table.add_row(Text(f"{seconds:5.1f} s"), Text(going.name), Text(going.text, style="dim"))
+            done, bad = len(self._verdicts), [verdict for verdict in self._verdicts if verdict is not Verdict.PASS]
+        so_far = f"{count_words(bad)} so far" if bad else ""
+        table.add_row(
+            Text(f"{self._clock() - self._begin:5.1f} s", style="bold"),
+            Text(f"{done} of {self._total} runs done", style="bold"),
+            Text(so_far, style="bold red"),
+        )
         return table

@@ -92,6 +92,16 @@ def test_a_missed_target_is_marked_and_the_mark_explained():
     assert "! our own target was missed" in text
 
 
+def test_what_did_not_pass_is_named_again_below_a_long_table():
+    lines = console.render(ALL).splitlines()
+
+    end = lines[lines.index("1 FAIL, 1 HARNESS ERROR, 1 INCONCLUSIVE, 1 NOT RUN, 1 PASS") + 1 :]
+    assert end[:4] == [
+        "FAIL: collector-outage/refused", "HARNESS ERROR: missing-file", "INCONCLUSIVE: torn-writes", "NOT RUN: cut",
+    ]  # fmt: skip
+    assert "FAIL: collector" not in console.render([FAILED, PASSED])
+
+
 def test_the_count_of_verdicts_stands_at_the_end():
     assert "1 FAIL, 1 HARNESS ERROR, 1 INCONCLUSIVE, 1 NOT RUN, 1 PASS" in console.render(ALL)
     assert "nothing run" in console.render([])
