@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -10,6 +12,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
 SOURCES = ("bridge", "harness", "mock_ml_job", "benchmarks", "tests", "tools", "noxfile.py")
+
+SIMULATION = {"SIMULATION_SECONDS": os.environ.get("SIMULATION_SECONDS", "60")}
 
 
 def install(session: nox.Session, requirements: str) -> None:
@@ -54,6 +58,15 @@ def mutants(session: nox.Session) -> None:
     """Let the harness prove itself: every mutant caught by its scenario, the real bridge not."""
     install(session, "harness")
     session.run("python", "-m", "harness", "mutants", *session.posargs)
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Simulate a year of deliveries, a day of ticks, and new schedules for a minute each. Arguments go to pytest."""
+    install(session, "dev")
+    session.run(
+        "python", "-m", "pytest", "--log-cli-level=INFO", *(session.posargs or ("tests/simulation",)), env=SIMULATION
+    )
 
 
 @nox.session(venv_backend="none")

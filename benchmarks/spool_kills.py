@@ -1,6 +1,6 @@
 """Kills the bridge with SIGKILL at random moments of outages, and shows what a spool keeps.
 
-``python -m benchmarks.spool_kills [--rounds 100] [--side-by-side 6] [--seed N] [--keep DIR]``
+``python -m benchmarks.spool_kills [--rounds 100] [--side-by-side 6] [--seed N] [--keep DIR] [--without-spool]``
 
 A round: bridge -> relay -> recording sink, each a process; a random trouble between them; the bridge is killed one to
 three times in it, sometimes once more while the backlog leaves; then all is well, and everything must arrive. What was
@@ -113,6 +113,7 @@ class Rig:
 
     folder: Path
     processes: Processes
+    spool: bool
     controls: dict[str, Control] = field(default_factory=dict)
     port: int = 0
 
@@ -134,7 +135,7 @@ class Rig:
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
             "METRICS_FILE_PATH": str(self.folder / "current.json"),
             "COLLECTION_INTERVAL": str(INTERVAL_SECONDS),
-            "BRIDGE_SPOOL_DIR": str(self.folder / "spool"),
+            "BRIDGE_SPOOL_DIR": str(self.folder / "spool") if self.spool else "",
         }
         command = (sys.executable, "-m", "benchmarks.observed_bridge", str(self.folder / "queued"))
         return self.processes.start("bridge", command, env=child_environment(variables), log=self.folder / "bridge.log")
@@ -153,7 +154,9 @@ class Rig:
     def arrivals(self) -> list[Points]:
         """The points of each request that the sink took, in the order in which they came."""
         arrived = []
-        for line in (self.folder / "exports.jsonl").read_text().splitlines():
+        for line in (self.folder / "exports.jsonl").read_text().splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break  # the sink is writing it
             export = json.loads(line)
             if export["answered"] == "OK":
                 arrived += _by_tick(export["points"])
@@ -174,10 +177,10 @@ class Rig:
         return int(self.controls[role].ready(_WITHIN_SECONDS)["port"])
 
 
-def run_round(seed: int, folder: Path) -> Result:
-    """One round in a folder of its own."""
+def run_round(seed: int, folder: Path, *, spool: bool = True) -> Result:
+    """One round in a folder of its own; without a spool it shows what a kill costs."""
     result = Result(Plan.draw(seed))
-    rig = Rig(folder, Processes(lambda *_: None))
+    rig = Rig(folder, Processes(lambda *_: None), spool)
     try:
         began, killed = _play(rig, result)
         _judge(rig, result, began, killed)
@@ -224,7 +227,7 @@ def _play(rig: Rig, result: Result) -> tuple[float, dict[int, float]]:
     ended = bridge.stop(_WITHIN_SECONDS)
     if ended.code:
         result.error = f"the last bridge ended with {ended.code}"
-    left = sorted(path.name for path in (rig.folder / "spool").iterdir() if path.name != "lock")
+    left = sorted(path.name for path in (rig.folder / "spool").glob("[!l]*"))
     if left:
         result.error = f"the spool still has {left}"
     return began, killed
@@ -282,6 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--side-by-side", type=int, default=6, help="rounds at once: they mostly wait")
     parser.add_argument("--seed", type=int, help="of the first round; the next ones count up (default: random)")
     parser.add_argument("--keep", type=Path, help="keep the rounds' folders here")
+    parser.add_argument("--without-spool", action="store_true", help="for comparison")
     chosen = parser.parse_args(arguments)
     first = random.SystemRandom().randrange(10**6) if chosen.seed is None else chosen.seed
     root = chosen.keep or Path(tempfile.mkdtemp(prefix="spool-kills-"))
@@ -290,7 +294,7 @@ def main(arguments: list[str] | None = None) -> int:
     def one(seed: int) -> Result:
         folder = root / str(seed)
         folder.mkdir(parents=True)
-        result = run_round(seed, folder)
+        result = run_round(seed, folder, spool=not chosen.without_spool)
         print(result.line(), flush=True)  # noqa: T201
         if result.good and chosen.keep is None:
             shutil.rmtree(folder, ignore_errors=True)

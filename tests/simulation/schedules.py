@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any, TypeVar
 
 from bridge.delivery import Bounds
 from tests.simulation.collector_moods import MOODS
 
 _MOODS = tuple(MOODS)
+AnySchedule = TypeVar("AnySchedule")
+"""Frozen, with ``spells``, each of so many ``seconds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,10 @@ def draw_schedule(seed: int) -> Schedule:
     )
 
 
-def shrink(schedule: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
+def shrink(schedule: AnySchedule, fails: Callable[[AnySchedule], bool]) -> AnySchedule:
     """Take spells away, then halve them, as long as it still fails."""
 
-    def smaller(one: Schedule) -> Iterator[Schedule]:
+    def smaller(one: Any) -> Iterator[AnySchedule]:  # noqa: ANN401 - whatever has spells with seconds
         for index, spell in enumerate(one.spells):
             if len(one.spells) > 1:
                 yield replace(one, spells=one.spells[:index] + one.spells[index + 1 :])

@@ -129,6 +129,7 @@ class SpoolWorld:
                     self._stopped()
                 elif not self.over:
                     self._killed()
+                self.sender._wakeup.close()
                 if not self.over:
                     self._begin_life()
                     self._next_spell()
@@ -145,6 +146,7 @@ class SpoolWorld:
         self.agenda.clear()
         self.trouble_since = math.inf
         self.found: set[int] = set()
+        self.newest_here = 0
         self.told_delivered: dict[int, float] = {}
         self.transport = FakeTransport(self.agenda, self)
         self.delivery = make_delivery(schedule.bounds, Random(schedule.seed + self.lives))  # noqa: S311 - jitter
@@ -239,6 +241,7 @@ class SpoolWorld:
         digits = self.random.randrange(10**12)
         self.bodies[one] = (b"<%010d:%d>" % (one, digits)).ljust(size, b".")
         self.put_at[one] = self.agenda.now
+        self.newest_here = one
         self.puts_of_this_life += 1
         self.sender.put(self.bodies[one])
         self._check_account(self.delivery.stats(), ended=False)
@@ -247,7 +250,7 @@ class SpoolWorld:
     # The collector's part.
 
     def reply(self, message: bytes) -> Reply:
-        self.newest_at_call = len(self.bodies)
+        self.newest_at_call = self.newest_here
         random, mood = self.mood_random, self.spell.mood
         quick = random.uniform(0.0005, 0.02)
         if mood == "refused":
@@ -274,7 +277,7 @@ class SpoolWorld:
         refused = status is not None and status != 0 and STATUS_NAMES[status] not in RETRYABLE and len(ids) == 1
         if refused:
             self.refused.add(ids[0])
-        if (status == 0 and ids[-1] >= self.newest_at_call) or (refused and ids[-1] == len(self.bodies)):
+        if (status == 0 and ids[-1] >= self.newest_at_call) or (refused and ids[-1] == self.newest_here):
             self.trouble_since = math.inf
         elif status != 0 or self.agenda.now - began >= OVERDUE_SECONDS:
             self.trouble_since = min(self.trouble_since, began)
@@ -314,6 +317,7 @@ class SpoolWorld:
             self._demand(len(ids) >= self.spooled, f"spooled {self.spooled}, found {len(ids)}")
         self.demanded, self.forbidden, self.spooled = set(), set(), None
         # Where the mark cannot be read, what was delivered long ago is found as well; another time it is not.
+        self.newest_here = max(self.newest_here, *ids, 0)
         self.found = set() if self.spool.stats().damaged else set(ids)
 
     def _check_account(self, stats: Stats, *, ended: bool) -> None:
