@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.scenario import RigName
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
@@ -17,6 +19,8 @@ class Mutant:
     """Its module's name."""
     scenario: str
     check: str
+    rig: RigName = "embedded"
+    """Where that scenario can be run."""
 
     @property
     def module(self) -> str:
@@ -70,4 +74,9 @@ MUTANTS = (
     Mutant("looks_once", "shutdown/mid-write", "last-write-delivered"),
     Mutant("spins", "steady", "cpu-percent"),
     Mutant("leaks", "steady", "rss-p95"),
+    Mutant("dies_of_a_broken_connection", "network/reset", "alive", "local"),
+    Mutant("takes_silence_for_success", "network/cut", "every-write-delivered", "local"),
+    Mutant("drops_when_asked_to_come_again", "collector-full", "every-write-delivered", "local"),
+    Mutant("gives_loss_a_unit", "back-end/values", "back-end-values", "local"),
+    Mutant("restamps_backlog", "back-end/outage", "backlog-in-back-end", "local"),
 )

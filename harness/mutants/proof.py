@@ -57,19 +57,21 @@ def run_proof(
         console: where the table goes.
 
     Returns:
-        0 only when every mutant is caught and the real bridge passes; 1 when one is not caught or the real bridge
-        fails; 4 for a harness error, 2 for a run that decided nothing, 130 when interrupted.
+        0 only when every mutant that can run here is caught and the real bridge passes; 1 when one is not caught or
+        the real bridge fails; 4 for a harness error, 2 for a run that decided nothing, 130 when interrupted.
 
     Raises:
         SelectionError: a name that is no mutant's.
     """
-    mutants = chosen(names)
-    scenarios = {mutant.scenario: scenario_called(mutant.scenario) for mutant in mutants}
+    asked = chosen(names)
+    scenarios = {mutant.scenario: scenario_called(mutant.scenario) for mutant in asked}
+    hindered = {mutant: Starter().why_not(scenarios[mutant.scenario], mutant.rig) for mutant in asked}
+    mutants = [mutant for mutant in asked if hindered[mutant] is None]
     folder = out / f"mutants-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
-    plans = [Plan(scenarios[mutant.scenario], "embedded", folder / mutant.name, SEED) for mutant in mutants]
+    plans = [Plan(scenarios[mutant.scenario], mutant.rig, folder / mutant.name, SEED) for mutant in mutants]
     plans += [
-        Plan(scenario, "embedded", folder / f"real.{name.replace('/', '.')}", SEED)
-        for name, scenario in scenarios.items()
+        Plan(scenarios[name], rig, folder / f"real.{name.replace('/', '.')}", SEED)
+        for name, rig in dict.fromkeys((mutant.scenario, mutant.rig) for mutant in mutants)
     ]
     modules = {folder / mutant.name: mutant.module for mutant in mutants}
     with Progress(console, len(plans)) as watcher:
@@ -87,6 +89,9 @@ def run_proof(
     console.print(table(findings))
     caught = sum(finding.proven for finding in findings[: len(mutants)])
     console.print(f"{caught} of {len(mutants)} mutants caught; records: {folder.resolve()}")
+    for mutant, reason in hindered.items():
+        if reason is not None:
+            console.print(f"NOT RUN: {mutant.name}, which {mutant.scenario} catches. {reason}")
     return exit_code(findings)
 
 
