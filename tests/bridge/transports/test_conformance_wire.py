@@ -355,7 +355,7 @@ def test_a_peer_that_went_silent_is_known_long_before_the_deadline(make: Make, w
     began = time.monotonic()
     assert outcome(transport, wire, 10) == LOST
     # grpcio's core asks at most once a second, whatever it is told.
-    assert time.monotonic() - began < (1.0 if kind == "http2" else 3.0)
+    assert time.monotonic() - began < (2.0 if kind == "http2" else 3.0)
     assert transport.call(b"", wire.allow()).status == 0
 
 
@@ -385,4 +385,4 @@ def test_whatever_bytes_come_a_call_ends_by_its_deadline_in_an_answer_or_a_trans
         transport.close()
         server.close()
         wire.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from bridge.endpoint import Endpoint, Tls
 from bridge.errors import TransportError
 from bridge.transports import Transport
+from bridge.transports.waiting import DEFAULT_TIMING
 from tests.bridge.transports.authority import Authority
 from tests.bridge.transports.benches import MAKERS
 from tests.bridge.transports.scripted import QUICK, Peer, Wire
@@ -54,7 +55,7 @@ def make(kind: str) -> Iterator[Make]:
     made = []
 
     def make(port: int, tls: Tls | None, host: str = "localhost", **options: object) -> Transport:
-        made.append(MAKERS[kind](Endpoint(host, port, tls=tls), "bridge-test/1", timing=QUICK, **options))
+        made.append(MAKERS[kind](Endpoint(host, port, tls=tls), "bridge-test/1", **({"timing": QUICK} | options)))
         return made[-1]
 
     yield make
@@ -282,8 +283,8 @@ def test_a_stop_ends_a_handshake_that_hangs(make: Make, wire: Wire, authority: A
     threading.Timer(0.1, patience.shorten, (0,)).start()
     began = time.monotonic()
     with pytest.raises(TransportError):
-        make(wire.serve(silent).port, authority.tls()).call(b"", patience)
-    assert time.monotonic() - began < 0.4
+        make(wire.serve(silent).port, authority.tls(), timing=DEFAULT_TIMING).call(b"", patience)
+    assert time.monotonic() - began < 1.0
 
 
 def test_an_encrypted_connection_that_ends_is_made_again(make: Make, wire: Wire, authority: Authority):
@@ -373,7 +374,7 @@ def test_whatever_bytes_come_in_a_handshake_the_call_ends_in_a_transport_error(
         transport.close()
         wire.close()
     assert not caught.value.may_have_arrived or kind == "grpcio"
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
 
 
 # What it costs
