@@ -95,6 +95,8 @@ class SelfMetrics:
         sender: the figures of all that delivers.
         clock: the bridge's.
         every_seconds: the least time from one to the next.
+        began_seconds: when the bridge began, on the monotonic clock.
+        began_unix_nano: the same moment on the wall clock.
         process: what the process took.
     """
 
@@ -106,6 +108,8 @@ class SelfMetrics:
         sender: Callable[[], Stats],
         clock: Clock,
         every_seconds: float,
+        began_seconds: float,
+        began_unix_nano: int,
         process: Callable[[], Process] = this_process,
     ) -> None:
         self._resource = resource
@@ -114,7 +118,8 @@ class SelfMetrics:
         self._clock = clock
         self._every_seconds = every_seconds
         self._process = process
-        self._began_at, self._began_unix_nano = clock.monotonic(), clock.time_ns()
+        self._began_seconds = began_seconds
+        self._began_unix_nano = began_unix_nano
         self._asked_at: float | None = None
 
     def when_due(self) -> bytes | None:
@@ -158,7 +163,7 @@ class SelfMetrics:
         yield "process.cpu.time", process.user_seconds, {"cpu.mode": "user"}
         yield "process.cpu.time", process.system_seconds, {"cpu.mode": "system"}
         yield "process.memory.usage", process.resident_bytes, {}
-        yield "process.uptime", now - self._began_at, {}
+        yield "process.uptime", now - self._began_seconds, {}
         yield "ml.bridge.build.info", 1, _VERSIONS
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge import __version__, endpoint, snapshot
@@ -25,6 +27,7 @@ from bridge.transports import Transport
 
 if TYPE_CHECKING:
     from bridge.health import Health
+    from bridge.self_metrics import SelfMetrics
     from bridge.spooling import Spooling
 
 _log = logging.getLogger("bridge")
@@ -37,6 +40,8 @@ def run(settings: Settings, stop: Stop) -> None:
     loop = make_loop(settings, sender)
     sender.start(make_bulletin(settings, loop, sender))
     health = open_health(settings, loop, sender)
+    gc.freeze()  # nothing that is here by now is ever garbage: never look at it again
+    gc.enable()
     loop.run(stop)
     if health is not None:
         health.ending = True
@@ -91,15 +96,23 @@ def make_bulletin(settings: Settings, loop: Loop, sender: Sender) -> Callable[[]
     """What the bridge says of itself; None: nothing."""
     if not settings.self_metrics_interval_seconds:
         return None
-    from bridge.self_metrics import SelfMetrics  # noqa: PLC0415 - whoever switched them off need not pay for them
+    began_seconds, began_unix_nano = time.monotonic(), time.time_ns()
 
-    return SelfMetrics(
-        resource=settings.resource(host_name=os.uname().nodename),
-        loop=loop.stats,
-        sender=sender.stats,
-        clock=Clock(time.monotonic, time.time_ns),
-        every_seconds=settings.self_metrics_interval_seconds,
-    ).when_due
+    @cache
+    def own() -> SelfMetrics:
+        from bridge.self_metrics import SelfMetrics  # noqa: PLC0415 - only now: the first delivery need not wait for it
+
+        return SelfMetrics(
+            resource=settings.resource(host_name=os.uname().nodename),
+            loop=loop.stats,
+            sender=sender.stats,
+            clock=Clock(time.monotonic, time.time_ns),
+            every_seconds=settings.self_metrics_interval_seconds,
+            began_seconds=began_seconds,
+            began_unix_nano=began_unix_nano,
+        )
+
+    return lambda: own().when_due()
 
 
 def open_health(settings: Settings, loop: Loop, sender: Sender) -> Health | None:

@@ -48,7 +48,7 @@ class Bench:
     """Figures that the test sets, on a clock that it moves."""
 
     def __init__(self, loop: LoopStats = LOOP, stats: Stats = STATS) -> None:
-        self.now = 90.0
+        self.now = 100.0
         self.loop, self.stats = loop, stats
         self.asked = 0
         self.made = SelfMetrics(
@@ -57,9 +57,10 @@ class Bench:
             sender=self.sender,
             clock=Clock(lambda: self.now, lambda: BEGAN_UNIX_NANO + int((self.now - 90) * 1e9)),
             every_seconds=60,
+            began_seconds=90.0,
+            began_unix_nano=BEGAN_UNIX_NANO,
             process=lambda: Process(1.25, 0.5, 25 * 2**20),
         )
-        self.now = 100.0
 
     def sender(self) -> Stats:
         self.asked += 1
