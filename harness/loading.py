@@ -22,6 +22,7 @@ from harness.scenario import (
     InnerFault,
     JobSpec,
     Scenario,
+    StartSpec,
     SteadyStep,
     StopSpec,
 )
@@ -32,6 +33,7 @@ SIZE_MAX_BYTES = 256 * 1024
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Scenario,
+    ("start",): StartSpec,
     ("job",): JobSpec,
     ("bridge",): BridgeSpec,
     ("stop",): StopSpec,

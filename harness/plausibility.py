@@ -185,10 +185,19 @@ def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iter
             f"writes are {scenario.job.write_period:g} s apart: below two intervals ({apart:g} s) some are never read"
         )
         yield Objection(where, message, "make job.write_period longer or bridge.interval shorter")
+    yield from _gauges_end(scenario, spec, where)
     if check.needs_fault and not any(isinstance(step, FaultStep) for step in scenario.timeline):
         yield Objection(
             where, f"{check.name} measures from a fault's end, and the timeline has no fault", "add a fault"
         )
+
+
+def _gauges_end(scenario: Scenario, spec: CheckSpec, where: Path) -> Iterator[Objection]:
+    """Gauges that never end can be proven only by a fault that lasts as long as they may be shown."""
+    faults = [step.for_ for step in scenario.timeline if isinstance(step, FaultStep)]
+    if spec.check == "gauges-end" and faults and (spec.at_most is None or min(faults) < spec.at_most):
+        message = f"gauges-end cannot fail within a fault of {min(faults):g} s"
+        yield Objection(where, message, f"say at_most {min(faults):g} or less, or make the fault longer")
 
 
 def _longest_stretch(scenario: Scenario, spec: CheckSpec) -> float:

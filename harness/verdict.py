@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness import load
 from harness.checks import CHECKS, CheckResult, Verdict
+from harness.load import Load
 from harness.promises import Promises
 from harness.promises import load as load_promises
 from harness.record import RunRecord
@@ -38,6 +40,8 @@ class Judgement:
     checks: tuple[CheckResult, ...] = ()
     doubts: tuple[str, ...] = ()
     """Why a PASS of the checks would mean nothing: faults that were not in place, a load that was not offered."""
+    load: Load | None = None
+    """What the job really wrote, and how late; None: nothing."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -54,7 +58,7 @@ def judge(record: RunRecord, promises: Promises | None = None) -> Judgement:
     results = tuple(_result(record, spec, promises) for spec in scenario.checks)
     doubts = tuple(_doubts(record, scenario))
     verdict, reason = _overall(record, results, doubts)
-    return Judgement(*about, verdict, reason, record.meta.run, results, doubts)
+    return Judgement(*about, verdict, reason, record.meta.run, results, doubts, load.of(record))
 
 
 def not_run(scenario: str, rig: str, reason: str) -> Judgement:
@@ -118,12 +122,11 @@ def _doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
         yield "The job's ledger is missing or has no write, so what arrived cannot be held against what was written."
     elif ledger.ended is None:
         yield "The job's ledger breaks off: it never said its end."
-    asked = len(ledger.writes) + ledger.missed
-    if asked and len(ledger.writes) < OFFERED_RATE_MIN * asked:
-        share = 100 * len(ledger.writes) / asked
+    offered = load.of(record)
+    if offered is not None and offered.share < OFFERED_RATE_MIN:
         yield (
-            f"The job wrote {share:.0f} % of the {asked} writes asked for, below {100 * OFFERED_RATE_MIN:.0f} %: "
-            "the bridge was not under the load that is meant."
+            f"The job wrote {100 * offered.share:.0f} % of the {offered.asked} writes asked for, below "
+            f"{100 * OFFERED_RATE_MIN:.0f} %: the bridge was not under the load that is meant."
         )
     names = [name for name, kind in scenario.phase_names if kind == "fault"]
     steps = [step for step in scenario.timeline if isinstance(step, FaultStep)]

@@ -79,6 +79,8 @@ def _scenario(judgement: Judgement) -> list[RenderableType]:
         for result in sorted(judgement.checks, key=lambda result: WORST_FIRST.index(result.verdict)):
             table.add_row(*_cells(result))
         parts.append(table)
+    if judgement.load is not None and judgement.load.hard:
+        parts.append(Padding(Text(judgement.load.sentence(), style="dim"), (0, 0, 0, 2)))
     return parts
 
 

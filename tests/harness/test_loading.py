@@ -81,6 +81,18 @@ def test_a_good_file_is_one_scenario_with_durations_in_seconds():
         ("warm_up: 2s", "profile: smok", "4: profile cannot be 'smok': did you mean 'smoke'?"),
         ("warm_up: 2s", "rigs: []", "4: no rig may run it: leave the key out to allow all"),
         ("warm_up: 2s", "stop: {under: {fault: nothing}}", "4: there is no fault 'nothing'"),
+        ("warm_up: 2s", "start: {job_afer: 1s}", "4: unknown key 'job_afer': did you mean 'job_after'?"),
+        (
+            "warm_up: 2s",
+            "start: {without_folder: true}",
+            "4: the job makes the folder, and it starts before the bridge",
+        ),
+        ("collector-refused", "file-permission-taken", "9: root may read what nobody may read: set bridge.obeys_"),
+        (
+            "check: alive, promise: survives-bad-input",
+            "check: gauges-end, promise: survives-bad-input",
+            "11: gauges-end cannot fail within a fault of 90 s: say at_most 90 or less",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_its_mend(old: str, new: str, said: str):

@@ -331,3 +331,57 @@ def test_a_job_that_cannot_start_is_an_error_that_shows_in_the_record(one_run: O
     one_run(short(ready_within=1.0), rig=Embedded(job_command=["no-such-job"]))
     assert "no-such-job" in load(one_run.run_dir).meta.error
     assert RIGS["embedded"].lacking() == ()
+
+
+def test_a_job_that_comes_after_the_bridge_is_started_after_it(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(start={"job_after": 0.4, "without_folder": True}))
+    record = load(one_run.run_dir)
+    assert record.meta.error is None
+    told = [(event.data["role"], event.data["action"]) for event in record.events if event.kind == "process"]
+    assert [role for role, action in told if action == "started"] == ["sink", "relay", "bridge", "job"]
+    assert [phase.name for phase in record.phases] == ["before-the-job", "warm-up", "steady-1", "drain"]
+    times = {(event.data["role"], event.data["action"]): event.t for event in record.events if event.kind == "process"}
+    assert times["job", "started"] - times["bridge", "started"] >= 0.4
+    assert times["bridge", "ready"] > times["job", "started"]
+
+
+@pytest.mark.parametrize("nature", ["exits", "silent"])
+def test_a_bridge_that_is_never_ready_for_a_late_job_is_left_to_the_checks(
+    one_run: OneRun, short: Callable[..., Scenario], nature: str
+):
+    one_run(short(start={"job_after": 0.2}, ready_within=1.0), nature)
+    record = load(one_run.run_dir)
+    assert record.meta.error is None
+    assert [phase.name for phase in record.phases] == ["before-the-job", "drain"]
+    assert record.ledger.ended is not None
+    assert "exited" in actions(record, "bridge")
+    assert "ready" not in actions(record, "bridge")
+
+
+def test_a_job_that_is_started_again_has_a_ledger_of_its_own_in_the_record(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short(timeline=[{"fault": "job-gone", "with": {"by": "killing"}, "for": 0.3, "recovery": 0.5}]))
+    record = load(one_run.run_dir)
+    assert [event["ok"] for event in (e.data for e in record.events if e.kind == "fault")] == [True] * 4
+    assert {write.process for write in record.ledger.writes} == {1, 2}
+    assert [write.sequence for write in record.ledger.writes] == list(range(1, len(record.ledger.writes) + 1))
+    assert record.ledger.ended is not None
+    assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
+    assert "ledger-2.jsonl" in record.meta.lines
+    (one_run.run_dir / "ledger-2.jsonl").unlink()
+    with pytest.raises(RecordError, match=r"ledger-2\.jsonl is damaged"):
+        load(one_run.run_dir)
+
+
+def test_a_bridge_that_is_to_obey_permissions_cannot_pass_them_by(one_run: OneRun, short: Callable[..., Scenario]):
+    timeline = [{"fault": "file-permission-taken", "for": 0.5, "recovery": 0.5}]
+    one_run(short(bridge={"interval": 0.05, "obeys_permissions": True}, timeline=timeline))
+    record = load(one_run.run_dir)
+    assert [event["ok"] for event in (e.data for e in record.events if e.kind == "fault")] == [True] * 4
+    assert "PermissionError" in (one_run.run_dir / "bridge.log").read_text()
+    began, ended = (
+        next(e.t for e in record.events if e.data.get("action") == action and e.kind == "fault")
+        for action in ("verify", "heal")
+    )
+    assert not [export for export in record.exports if began + 0.1 < export.t < ended]
