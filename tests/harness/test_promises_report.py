@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,14 @@ def judged(scenario: str, measured: float | None) -> Judgement:
 def test_the_figure_nearest_to_its_limit_is_shown_with_its_scenario():
     text = render([judged("quick", 0.5), judged("slow", 9.5), judged("quicker", 0.1)])
     assert "| shutdown | `exit-clean` | 15 s | 1 (10 while the collector is away) | 9.50 (PASS) | slow |" in text
+
+
+def test_a_promise_that_broke_without_a_figure_is_the_worst():
+    broken = judged("never-came", None)
+    (result,) = broken.checks
+    failed = replace(broken, checks=(replace(result, verdict=Verdict.FAIL),))
+
+    assert "| - (FAIL) | never-came |" in render([judged("slow", 9.5), failed])
 
 
 @pytest.mark.parametrize("judgements", [[], [judged("nothing", None)]])
