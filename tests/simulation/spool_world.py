@@ -106,7 +106,8 @@ class SpoolWorld:
         self.newest_arrived = 0
         self.trouble_since = math.inf
         self.disk_well_since = 0.0
-        self.refused: set[int] = set()
+        self.excused: set[int] = set()
+        self.here_at_end: set[int] = set()
         self.in_order = True  # until what an earlier run left behind could not be read at once
         self.demanded: set[int] = set()
         self.forbidden: set[int] = set()
@@ -202,8 +203,7 @@ class SpoolWorld:
         now = self.agenda.now
         self.disk.kill_in_write = False
         self.disk.holder = None
-        outbox = self.delivery._outbox
-        here = {self._id(request) for request in (*self.delivery._restored, *outbox.in_flight, *outbox._waiting)}
+        here = self.here_at_end = self._here()
         late = 2 * LATENCY_SECONDS + (_WRITE_WITHIN_SECONDS if self.spell.ending == "kill-in-write" else 0.0)
         if not self.spool.evicted:
             self.demanded |= self.found & here
@@ -216,6 +216,10 @@ class SpoolWorld:
         if self.spell.ending == "kill-and-corrupt" and self.disk.files:
             self._corrupt()
 
+    def _here(self) -> set[int]:
+        outbox = self.delivery._outbox
+        return {self._id(request) for request in (*self.delivery._restored, *outbox.in_flight, *outbox._waiting)}
+
     def _corrupt(self) -> None:
         name = self.random.choice(sorted(self.disk.files))
         file = self.disk.files[name]
@@ -226,6 +230,7 @@ class SpoolWorld:
 
     def _stopped(self) -> None:
         self._demand(self.agenda.now <= self.drain_ends + 0.01, "the drain took longer than its budget")
+        self.here_at_end = self._here()
         stats = self.sender._count()
         self._check_account(stats, ended=True)
         self.spooled = None if self.spool.stats().damaged else stats.spooled
@@ -276,7 +281,7 @@ class SpoolWorld:
             self.told_delivered.update(dict.fromkeys(ids, self.agenda.now))
         refused = status is not None and status != 0 and STATUS_NAMES[status] not in RETRYABLE and len(ids) == 1
         if refused:
-            self.refused.add(ids[0])
+            self.excused.add(ids[0])
         if (status == 0 and ids[-1] >= self.newest_at_call) or (refused and ids[-1] == self.newest_here):
             self.trouble_since = math.inf
         elif status != 0 or self.agenda.now - began >= OVERDUE_SECONDS:
@@ -285,7 +290,7 @@ class SpoolWorld:
     def _arrive(self, one: int) -> None:
         if one in self.arrived:
             return
-        if self.in_order and one not in self.refused:
+        if self.in_order and one not in self.excused:
             self._demand(one > self.newest_arrived, f"request {one} arrived first after {self.newest_arrived}")
         self.newest_arrived = max(self.newest_arrived, one)
         self.arrived[one] = self.agenda.now
@@ -317,6 +322,8 @@ class SpoolWorld:
             self._demand(len(ids) >= self.spooled, f"spooled {self.spooled}, found {len(ids)}")
         self.demanded, self.forbidden, self.spooled = set(), set(), None
         # Where the mark cannot be read, what was delivered long ago is found as well; another time it is not.
+        # What made room while older ones were in flight is counted as dropped, and may yet come.
+        self.excused |= set(ids) - self.here_at_end
         self.newest_here = max(self.newest_here, *ids, 0)
         self.found = set() if self.spool.stats().damaged else set(ids)
 
