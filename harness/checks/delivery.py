@@ -76,12 +76,13 @@ def _shows(arrival: Arrival, write: Write) -> bool:
 def every_write_delivered(record: RunRecord, spec: CheckSpec) -> Measure:
     """Count the lost ones of those writes that a reading once an interval cannot miss, from the end of start-up on.
 
-    ``during``: only of the writes that were made in these phases; empty: of all.
+    ``during``: only of the writes that were made in these phases, and soon enough to be read in them; empty: of all.
     """
     due = unmissable(record)
     if spec.during:
         spans = judged(record, spec)
-        due = [write for write in due if inside(spans, write.t)]
+        read_by = _INTERVALS_VISIBLE * interval_seconds(record)
+        due = [write for write in due if inside(spans, write.t) and inside(spans, write.t + read_by)]
     if not due:
         return Measure(None, 0, "no write stood long enough to be read for certain")
     shown = delivered(record)

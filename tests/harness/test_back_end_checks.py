@@ -11,60 +11,11 @@ import pytest
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.back_end import BATCHES, DOCUMENTED, EPOCHS, GAUGES, HISTOGRAMS, LOSS
 from harness.promises import load as load_promises
-from harness.record import BackEndSeries, Ledger, RunRecord, Write
+from harness.record import BackEndSeries, RunRecord
 from harness.scenario import CheckSpec
-from tests.harness.histories import good, write
+from tests.harness.back_end_histories import WRITES, answer, asked, held_at
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
-PER_EPOCH = 3
-
-
-def written(number: int) -> Write:
-    """The ninth of these is the last; the batch number starts over with each epoch."""
-    epoch, batch = divmod(number - 1, PER_EPOCH)
-    more = {"epoch": epoch + 1, "batch_number": batch + 1, "processing_time_ms": 200.5 + number}
-    return write(number, 0.5 + 2 * (number - 1), **more, samples_per_second=0.1 * number)
-
-
-WRITES = tuple(written(number) for number in range(1, 10))
-
-
-def held_at(index: int) -> dict[str, float]:
-    """All that is held of the moment at which a write was the newest one."""
-    now, seen = WRITES[index], WRITES[: index + 1]
-    sums = {f"{name}_sum": sum(one.values[field] for one in seen) for name, field in HISTOGRAMS.items()}
-    return {
-        **{name: now.values[field] for name, field in GAUGES.items()},
-        **sums,
-        **{f"{name}_count": float(len(seen)) for name in HISTOGRAMS},
-        BATCHES: float(len(seen)),
-        EPOCHS: float(now.values["epoch"]),
-    }
-
-
-def answer(way: str, late: float, moments: Callable[[int], dict[str, float]] = held_at) -> list[BackEndSeries]:
-    """Every series by one way, with one sample for each write, and the increase() of each counter."""
-    labels = {"job": "bridge-under-test", **({"way": way} if way == "scrape" else {})}
-    series = [
-        BackEndSeries(
-            "raw",
-            {"__name__": name, **labels},
-            tuple(
-                (WRITES[index].t + late, moments(index)[name]) for index in range(len(WRITES)) if name in moments(index)
-            ),
-        )
-        for name in DOCUMENTED
-    ]
-    counters = [one for one in series if one.name.endswith(("_total", "_count")) and one.samples]
-    grown = [(one, one.samples[-1][1] - one.samples[0][1]) for one in counters]
-    return [one for one in series if one.samples] + [
-        BackEndSeries("increase", one.labels, ((one.samples[-1][0], grew * 1.015),)) for one, grew in grown
-    ]
-
-
-def record(*series: BackEndSeries) -> RunRecord:
-    held = series or (*answer("scrape", 1.2), *answer("otlp", 0.5))
-    return replace(good(), ledger=Ledger(WRITES, 2.0, (), 17.0, 0), back_end=held)
 
 
 def judged(check: str, of: RunRecord) -> CheckResult:
@@ -83,28 +34,28 @@ def changed(name: str, value: float, at: int = 4) -> Callable[[int], dict[str, f
 
 @pytest.mark.parametrize("check", ["back-end-values", "counter-increase", "backlog-in-back-end"])
 def test_a_back_end_that_holds_the_ledger_passes(check: str):
-    found = judged(check, record())
+    found = judged(check, asked())
     assert found.verdict is Verdict.PASS, found.reason
 
 
 @pytest.mark.parametrize("check", ["back-end-values", "counter-increase", "backlog-in-back-end"])
 def test_an_empty_back_end_never_passes(check: str):
-    of = replace(record(), back_end=())
+    of = replace(asked(), back_end=())
     assert judged(check, of).verdict is not Verdict.PASS
 
 
 @pytest.mark.parametrize("way", ["scrape", "otlp"])
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_each_documented_name_must_be_there_by_each_way(name: str, way: str):
-    held = [one for one in record().back_end if (one.name, one.way) != (name, way)]
-    found = judged("back-end-values", record(*held))
+    held = [one for one in asked().back_end if (one.name, one.way) != (name, way)]
+    found = judged("back-end-values", asked(*held))
     assert found.verdict is Verdict.FAIL
     assert name in found.reason or "never written" in found.reason
 
 
 def test_a_name_that_is_documented_nowhere_is_found():
     odd = BackEndSeries("raw", {"__name__": "ml_training_loss_ratio", "way": "scrape"}, ((1.0, 0.5),))
-    found = judged("back-end-values", record(*record().back_end, odd))
+    found = judged("back-end-values", asked(*asked().back_end, odd))
     assert found.verdict is Verdict.FAIL
     assert "ml_training_loss_ratio" in found.reason
 
@@ -122,14 +73,14 @@ def test_a_name_that_is_documented_nowhere_is_found():
 )
 def test_a_value_that_is_not_the_ledgers_is_found(name: str, value: float, said: str):
     held = (*answer("scrape", 1.2), *answer("otlp", 0.5, changed(name, value)))
-    found = judged("back-end-values", record(*held))
+    found = judged("back-end-values", asked(*held))
     assert found.verdict is Verdict.FAIL
     assert said in found.reason
     assert "otlp" in found.reason
 
 
 def test_totals_of_writes_that_come_too_fast_to_be_read_are_not_held_against_the_ledger():
-    of = record(*answer("scrape", 1.2), *answer("otlp", 0.5, changed(BATCHES, 4.0)))
+    of = asked(*answer("scrape", 1.2), *answer("otlp", 0.5, changed(BATCHES, 4.0)))
     fast = {**of.scenario, "job": {**of.scenario["job"], "write_period": 0.5}}
     assert judged("back-end-values", replace(of, scenario=fast)).verdict is Verdict.PASS
 
@@ -151,7 +102,7 @@ def test_a_write_that_stood_for_a_moment_only_may_be_counted_or_not():
             else held
         )
 
-    of = record(*answer("scrape", 1.2), *answer("otlp", 0.5, unread))
+    of = asked(*answer("scrape", 1.2), *answer("otlp", 0.5, unread))
     of = replace(of, ledger=replace(of.ledger, writes=tuple(short)))
     assert judged("back-end-values", of).verdict is Verdict.PASS, judged("back-end-values", of).reason
     assert judged("counter-increase", of).verdict is Verdict.PASS
@@ -159,7 +110,7 @@ def test_a_write_that_stood_for_a_moment_only_may_be_counted_or_not():
 
 def test_a_last_value_that_never_came_is_found():
     held = (*answer("scrape", 1.2, without(len(WRITES) - 1)), *answer("otlp", 0.5))
-    found = judged("back-end-values", record(*held))
+    found = judged("back-end-values", asked(*held))
     assert found.verdict is Verdict.FAIL
     assert "the last value is write 8, of 9" in found.reason
 
@@ -170,31 +121,31 @@ def test_an_increase_that_an_outage_made_wrong_is_found(factor: float):
         t, value = one.samples[-1]
         return replace(one, samples=((t, factor * value),)) if (one.query, one.name) == ("increase", BATCHES) else one
 
-    found = judged("counter-increase", record(*map(off, record().back_end)))
+    found = judged("counter-increase", asked(*map(off, asked().back_end)))
     assert found.verdict is Verdict.FAIL
     assert found.measured == 2  # by scrape, and by OTLP
     assert "the ledger counted 8" in found.reason
 
 
 def test_an_increase_without_a_figure_is_found():
-    held = [one if one.query == "raw" else replace(one, samples=()) for one in record().back_end]
-    assert judged("counter-increase", record(*held)).verdict is Verdict.FAIL
+    held = [one if one.query == "raw" else replace(one, samples=()) for one in asked().back_end]
+    assert judged("counter-increase", asked(*held)).verdict is Verdict.FAIL
 
 
 def test_a_write_that_only_the_scrape_missed_is_no_hole_in_the_backlog():
     held = (*answer("scrape", 1.2, without(4)), *answer("otlp", 0.5))
-    assert judged("backlog-in-back-end", record(*held)).verdict is Verdict.PASS
+    assert judged("backlog-in-back-end", asked(*held)).verdict is Verdict.PASS
 
 
 def test_a_write_of_the_outage_that_is_not_there_is_lost():
-    found = judged("backlog-in-back-end", record(*answer("scrape", 1.2), *answer("otlp", 0.5, without(4))))
+    found = judged("backlog-in-back-end", asked(*answer("scrape", 1.2), *answer("otlp", 0.5, without(4))))
     assert found.verdict is Verdict.FAIL
     assert "write 5" in found.reason
     assert "is not there" in found.reason
 
 
 def test_a_write_that_stands_at_the_time_of_its_replay_is_in_the_wrong_place():
-    found = judged("backlog-in-back-end", record(*answer("scrape", 1.2), *answer("otlp", 6.0)))
+    found = judged("backlog-in-back-end", asked(*answer("scrape", 1.2), *answer("otlp", 6.0)))
     assert found.verdict is Verdict.FAIL
     assert "which stands at 6.5 s" in found.reason
 

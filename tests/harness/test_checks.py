@@ -10,6 +10,7 @@ from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.arrivals import LOSS, updates
 from harness.record import Ledger, Phase, RunRecord, WireSample, Write
+from tests.harness.back_end_histories import asked
 from tests.harness.histories import (
     WRITES,
     export,
@@ -28,6 +29,9 @@ from tests.harness.histories import (
 from tests.harness.histories_of_jobs import complete, stale, two_jobs
 
 GOOD_OF = {
+    "back-end-values": asked,
+    "counter-increase": asked,
+    "backlog-in-back-end": asked,
     "oldest-make-room": overflow,
     "patience-kept": patient,
     "fields-arrive": complete,

@@ -8,7 +8,7 @@ import pytest
 
 from harness import promises, verdict
 from harness.checks import CHECKS, CheckResult, Verdict
-from harness.record import Event, RunRecord
+from harness.record import Event, Phase, RunRecord
 from tests.harness.histories import (
     export,
     exports,
@@ -199,3 +199,11 @@ def test_an_end_at_the_moment_that_is_meant_leaves_no_doubt():
 def test_an_end_at_another_moment_says_nothing(record: RunRecord, word: str):
     (doubt,) = verdict.judge(record).doubts
     assert word in doubt
+
+
+@pytest.mark.parametrize(("until", "missed"), [(15.0, False), (16.2, True)])
+def test_a_write_is_missed_only_where_there_was_time_to_read_it_in_the_named_phase(until: float, missed: bool):
+    exports = tuple(one for one in good().exports if one.t < 14)  # write 8, of 14.5 s, and those after it never arrive
+    phases = (*good().phases[:1], Phase("before", "steady", 2.0, until), Phase("drain", "drain", until, 19.0))
+    result = judged("every-write-delivered", good(exports=exports, phases=phases), during=["before"])
+    assert (result.verdict is Verdict.FAIL) == missed, result
