@@ -37,6 +37,7 @@ class World:
     ) -> None:
         self.path = path
         self.now = START
+        self.leap_seconds = 0.0  # of the wall clock
         self.ends_at = START + ends_after_seconds
         self.sent: list[bytes] = []
         self.ticked_at: list[float] = []
@@ -55,7 +56,7 @@ class World:
         )
 
     def time_ns(self) -> int:
-        return int((1_800_000_000 + self.now) * 1e9)
+        return int((1_800_000_000 + self.now + self.leap_seconds) * 1e9)
 
     def wait(self, seconds: float) -> bool:
         self.now = min(self.now + max(0.0, seconds), self.ends_at)
