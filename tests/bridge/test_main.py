@@ -187,6 +187,37 @@ def test_a_refused_collector_costs_the_budget_and_what_is_lost_is_the_last_line(
     )
 
 
+def test_what_a_killed_bridge_had_queued_in_an_outage_is_sent_by_the_next_one_before_its_own(
+    start: Callable[..., Bridge], collector: Collector, refused_port: int, tmp_path: Path
+):
+    spool = tmp_path / "spool"
+    killed = start(refused_port, BRIDGE_SPOOL_DIR=str(spool))
+    killed.write(0.5)
+    wait_until(lambda: sum(one.stat().st_size for one in spool.glob("*.segment")) > 6000, within=20, what="some wait")
+    killed.process.kill()
+    killed.process.wait(20)
+    bridge = start(collector.port, BRIDGE_SPOOL_DIR=str(spool))
+    bridge.write(0.25)
+    wait_until(lambda: 0.25 in collector.losses, within=20, what="its own readings arrive")
+    assert collector.losses.count(0.5) >= 4
+    assert collector.losses == sorted(collector.losses, reverse=True), "the older ones first"
+    wait_until(lambda: [one.name for one in spool.iterdir()] == ["lock"], within=5, what="an empty spool")
+
+
+def test_with_a_spool_what_could_not_be_delivered_is_kept_and_the_last_line_says_so(
+    start: Callable[..., Bridge], refused_port: int, tmp_path: Path
+):
+    bridge = start(refused_port, BRIDGE_SHUTDOWN_BUDGET="0.3", BRIDGE_SPOOL_DIR=str(tmp_path / "spool"))
+    bridge.write(0.5)
+    wait_until(lambda: "WARNING" in bridge.log(), within=20, what="it says that delivery fails")
+    bridge.process.terminate()
+    assert bridge.ends(20)[0] == 0
+    assert re.search(
+        r"INFO bridge: stopped: 0 of (\d+) requests delivered to \S+, 0 lost, \1 spooled in \S+ for the next start$",
+        bridge.log().splitlines()[-1],
+    )
+
+
 def test_a_second_signal_ends_it_in_the_middle_of_its_budget(start: Callable[..., Bridge], refused_port: int):
     bridge = start(refused_port, BRIDGE_SHUTDOWN_BUDGET="60")
     bridge.write(0.5)
@@ -256,6 +287,7 @@ def test_the_running_bridge_has_nothing_in_memory_that_it_cannot_afford():
     assert "opentelemetry.sdk.metrics" in loaded
     assert "h2.connection" in loaded
     assert not loaded & {"ssl", "asyncio", "argparse", "grpc", "http.server", "tomllib", "importlib.metadata"}
+    assert not {module for module in loaded if module.startswith("bridge.spool")}
 
 
 def test_once_delivers_once(start: Callable[..., Bridge], collector: Collector, tmp_path: Path):
