@@ -71,7 +71,7 @@ class Settings:
             except SettingsError as error:  # what stands in a file that a setting names
                 problems.extend(error.problems)
             except ValueError:
-                problems.append(Problem(name, "(not shown)" if knob.secret else text, knob.allowed))
+                problems.append(Problem(name, _shown(knob, text), knob.allowed))
         if "endpoint" in values:
             values["endpoint"] = endpoint.decided(
                 values["endpoint"], insecure=values.get("insecure"), files=_tls_files(values)
@@ -208,6 +208,11 @@ def _address(text: str) -> str:
             continue
         return text
     raise ValueError(text)
+
+
+def _shown(knob: Knob, text: str) -> str:
+    """A value that is wrong, as it may be told: a password before a host may be in it, too."""
+    return "(not shown)" if knob.secret else re.sub(r".*@", "(not shown)@", text, flags=re.DOTALL)
 
 
 def _text(text: str) -> str:

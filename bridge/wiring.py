@@ -60,11 +60,15 @@ def make_loop(settings: Settings, sender: Sender) -> Loop:
             repeats=repeats,
         ),
         instruments=make_instruments(settings),
-        hand_over=sender.put,
+        hand_over=_drop if settings.sdk_disabled else sender.put,
         exit_rule=ExitRule(idle_seconds_max=settings.exit_after_idle_seconds, marker=settings.exit_marker_path),
         clock=Clock(time.monotonic, time.time_ns),
         repeats=repeats,
     )
+
+
+def _drop(_encoded: bytes) -> None:
+    """Send nothing."""
 
 
 def make_intake(settings: Settings) -> Intake:

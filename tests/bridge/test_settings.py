@@ -136,3 +136,9 @@ def test_the_document_says_of_every_knob_what_the_code_says():
             names, unit, default, allowed, _ = (cell.strip() for cell in line.strip("|").split("|"))
             told[tuple(name.strip(" `") for name in names.split(","))] = (unit, default.strip("`"), allowed)
     assert told == {knob.names: (knob.unit, knob.default, knob.allowed) for knob in KNOBS.values()}
+
+
+def test_a_password_in_the_endpoint_is_not_shown():
+    told = refused({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://me:s3cret@collector:4317"})
+    assert "s3cret" not in told["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert "@collector:4317" in told["OTEL_EXPORTER_OTLP_ENDPOINT"]
