@@ -43,13 +43,19 @@ class Collector(MetricsServiceServicer):
     def __init__(self) -> None:
         self.losses: list[float | None] = []
         self.requests: list[set[str]] = []
+        self.metadata: dict[str, str] = {}
+        self.resource: dict[str, str] = {}
         self._server = grpc.server(futures.ThreadPoolExecutor(2))
         add_MetricsServiceServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
 
-    def Export(self, request: ExportMetricsServiceRequest, _: object) -> ExportMetricsServiceResponse:  # noqa: N802 - gRPC's name
+    def Export(  # noqa: N802 - gRPC's name
+        self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportMetricsServiceResponse:
+        self.metadata = dict(context.invocation_metadata())
         for resource in request.resource_metrics:
+            self.resource = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
             self.requests.append({metric.name for metric in resource.scope_metrics[0].metrics})
             for metric in resource.scope_metrics[0].metrics:
                 if metric.name == "ml.training.loss":
@@ -412,3 +418,88 @@ def test_a_mapping_file_of_ones_own_decides_what_check_shows_and_its_errors_end_
     assert f"BRIDGE_MAPPING_FILE='{mapping}:4': metrics[0].kind is 'gage'; write gauge" in bridge.log()
     assert "LOG_LEVEL='loud'" in bridge.log()
     assert "Traceback" not in bridge.log()
+
+
+def test_headers_arrive_and_no_line_at_any_level_shows_them(
+    start: Callable[..., Bridge], collector: Collector, refused_port: int
+):
+    secret = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20s3cret,x-tenant=t3nant", "LOG_LEVEL": "DEBUG"}
+    bridge = start(collector.port, **secret)
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a delivery")
+    assert collector.metadata["authorization"] == "Bearer s3cret"
+    assert collector.metadata["x-tenant"] == "t3nant"
+    bridge.process.terminate()
+    bridge.ends(20)
+    said = bridge.log()
+    bridge = start(refused_port, **secret)
+    bridge.write(0.5)
+    wait_until(lambda: "delivery fails" in bridge.log(), within=20, what="it says that delivery fails")
+    said += bridge.log()
+    bridge = start(refused_port, **secret, COLLECTION_INTERVAL="soon")
+    bridge.ends(20)
+    said += bridge.log()
+    assert "COLLECTION_INTERVAL='soon'" in said
+    assert "s3cret" not in said
+    assert "t3nant" not in said
+
+
+def test_the_resource_and_the_service_name_arrive(start: Callable[..., Bridge], collector: Collector):
+    bridge = start(
+        collector.port, OTEL_SERVICE_NAME="digits", OTEL_RESOURCE_ATTRIBUTES="team=vision%20lab,service.name=x"
+    )
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a delivery")
+    instance = {"service.instance.id": os.uname().nodename}
+    assert collector.resource == instance | {"service.name": "digits", "team": "vision lab"}
+
+
+def test_a_log_of_json_is_json_in_every_line_from_the_first_to_the_last(
+    start: Callable[..., Bridge], collector: Collector
+):
+    bridge = start(collector.port, BRIDGE_LOG_FORMAT="json", LOG_LEVEL="DEBUG")
+    bridge.file.write_text("{")
+    wait_until(lambda: "ERROR" in bridge.log(), within=20, what="it says that the file is broken")
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a delivery")
+    bridge.process.terminate()
+    assert bridge.ends(20)[0] == 0
+    lines = [json.loads(line) for line in bridge.log().splitlines()]
+    assert all(line.keys() == {"time", "level", "logger", "message"} for line in lines)
+    assert "reads" in lines[0]["message"]
+    assert lines[-1]["message"].startswith("stopped: ")
+    told = " ".join(line["message"] for line in lines)
+    assert told.count("the metrics file is broken") == 1
+    assert "the metrics file is whole again" in told
+
+
+def test_the_marker_ends_it_with_0_after_the_jobs_last_write_was_delivered(
+    start: Callable[..., Bridge], collector: Collector, tmp_path: Path
+):
+    marker = tmp_path / "done"
+    bridge = start(collector.port, BRIDGE_EXIT_MARKER=str(marker))
+    bridge.write(0.5)
+    wait_until(lambda: collector.losses, within=20, what="a delivery")
+    bridge.write(0.125)
+    marker.touch()
+    assert bridge.ends(20)[0] == 0
+    assert collector.losses[-1] == 0.125
+    assert f"ending by itself: {marker} is there" in bridge.log()
+
+
+def test_an_idle_file_ends_it_with_0_where_that_is_asked_for(start: Callable[..., Bridge], collector: Collector):
+    bridge = start(collector.port, BRIDGE_EXIT_AFTER_IDLE="1")
+    bridge.write(0.5)
+    assert bridge.ends(20)[0] == 0
+    assert "ending by itself: no new reading for 1 s" in bridge.log()
+    assert set(collector.losses) == {0.5}
+
+
+def test_a_disabled_bridge_runs_and_sends_nothing(start: Callable[..., Bridge], collector: Collector):
+    bridge = start(collector.port, OTEL_SDK_DISABLED="true", LOG_LEVEL="DEBUG")
+    wait_until(lambda: "is not there" in bridge.log(), within=20, what="it looks")
+    bridge.write(0.5)
+    bridge.process.terminate()
+    assert bridge.ends(20)[0] == 0
+    assert "no metric will be sent" in bridge.log()
+    assert collector.requests == []
