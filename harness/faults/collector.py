@@ -32,15 +32,15 @@ class CollectorRefused:
         try:
             socket.create_connection((self._collector.host, self._collector.port), _CONNECT_SECONDS).close()
         except ConnectionRefusedError:
-            return Seen(ok=mode == "refuse", evidence=f"a connect was refused; the relay says {mode}")
+            return Seen(ok=mode == "refuse", evidence=f"a connect was refused; the door says {mode}")
         except OSError as problem:
-            return Seen(ok=False, evidence=f"a connect was not refused but ended in {problem!r}; the relay says {mode}")
-        return Seen(ok=False, evidence=f"a connect succeeded; the relay says {mode}")
+            return Seen(ok=False, evidence=f"a connect was not refused but ended in {problem!r}; the door says {mode}")
+        return Seen(ok=False, evidence=f"a connect succeeded; the door says {mode}")
 
     def heal(self) -> str:
         """Listen again."""
         self._collector.set_mode("forward")
-        return f"the relay says {self._collector.mode()}"
+        return f"the door says {self._collector.mode()}"
 
 
 class CollectorSilent:
@@ -66,14 +66,14 @@ class CollectorSilent:
         except TimeoutError:
             return Seen(
                 ok=mode == "silent",
-                evidence=f"an HTTP/2 preface had no answer in {SILENCE_SECONDS:g} s; the relay says {mode}",
+                evidence=f"an HTTP/2 preface had no answer in {SILENCE_SECONDS:g} s; the door says {mode}",
             )
         except OSError as problem:
-            return Seen(ok=False, evidence=f"not silent: a probe ended in {problem!r}; the relay says {mode}")
+            return Seen(ok=False, evidence=f"not silent: a probe ended in {problem!r}; the door says {mode}")
         heard = "an answer" if answer else "the connection closed"
-        return Seen(ok=False, evidence=f"not silent: a probe got {heard}; the relay says {mode}")
+        return Seen(ok=False, evidence=f"not silent: a probe got {heard}; the door says {mode}")
 
     def heal(self) -> str:
         """Forward again, for new connections."""
         self._collector.set_mode("forward")
-        return f"the relay says {self._collector.mode()}"
+        return f"the door says {self._collector.mode()}"
