@@ -7,12 +7,14 @@ was certainly there, so that Prometheus' ``increase()`` does not invent any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.mapping import MetricRule
 
 FIRST_EPOCH = 1
 """In the first epoch (1 by contract; 0 for those who count from there) a number that restarts each epoch is a total."""
+STARTS_MAX = 4
+"""So many starts are remembered beside the present one: of jobs that write the same file by turns there are two."""
 TOTAL_MAX = 2**63 - 1
 """OTLP's integers end here, and one step more would make the whole request impossible to encode."""
 
@@ -34,7 +36,6 @@ class Step:
 class _Seen:
     value: int
     epoch: int | None
-    total: int
     restarts: bool
     """Whether the number was seen to start over with a new epoch: until then it may be one that runs on through all."""
 
@@ -45,7 +46,9 @@ class Counting:
     def __init__(self, rules: Sequence[MetricRule]) -> None:
         self._rules = tuple(rule for rule in rules if rule.kind == "counter")
         self._seen: dict[str, _Seen] = {}
+        self._totals: dict[str, int] = {}
         self._started_at: int | None = None
+        self._other_starts: dict[int, dict[str, _Seen]] = {}
 
     def steps(self, values: Mapping[str, float], *, appeared: bool, started_at: int | None = None) -> dict[str, Step]:
         """What a new reading adds, by metric name; a counter that the reading does not speak of is not in it.
@@ -54,10 +57,10 @@ class Counting:
             values: the snapshot's values, all metrics.
             appeared: the file was not there when the bridge began to look, so that all that the first reading says
                 happened since. Looked at for the first reading only.
-            started_at: when the job says that it began; another time than before means that it began again.
+            started_at: when the job says that it began; another time than before means that it began again, unless that
+                time was there before: then two of the job's processes write by turns, and each goes on where it was.
         """
-        again = started_at is not None and self._started_at is not None and started_at != self._started_at
-        self._started_at = self._started_at if started_at is None else started_at
+        again = self._begins_again(started_at)
         steps: dict[str, Step] = {}
         for rule in self._rules:
             if rule.name not in values:
@@ -68,12 +71,29 @@ class Counting:
             seen = self._seen.get(rule.name)
             if seen is None:
                 steps[rule.name] = step = _first(rule, value, epoch, appeared=appeared)
-                self._seen[rule.name] = _Seen(value, epoch, step.added, restarts=False)
+                self._seen[rule.name] = _Seen(value, epoch, restarts=False)
+                self._totals[rule.name] = step.added
                 continue
-            added = min(_later(rule, seen, value, epoch, again=again), TOTAL_MAX - seen.total)
+            total = self._totals[rule.name]
+            added = min(_later(rule, seen, value, epoch, again=again), TOTAL_MAX - total)
             steps[rule.name] = Step(added, whole=False)
-            seen.value, seen.epoch, seen.total = value, epoch, seen.total + added
+            seen.value, seen.epoch, self._totals[rule.name] = value, epoch, total + added
         return steps
+
+    def _begins_again(self, started_at: int | None) -> bool:
+        """Whether this is a start that was not there before; what was seen is now that of this start."""
+        before = self._started_at
+        if started_at is None or started_at == before:
+            return False
+        self._started_at = started_at
+        if before is None:
+            return False
+        self._other_starts[before] = self._seen
+        known = self._other_starts.pop(started_at, None)
+        self._seen = {name: replace(seen) for name, seen in self._seen.items()} if known is None else known
+        while len(self._other_starts) > STARTS_MAX:
+            del self._other_starts[next(iter(self._other_starts))]
+        return known is None
 
 
 def _first(rule: MetricRule, value: int, epoch: int | None, *, appeared: bool) -> Step:

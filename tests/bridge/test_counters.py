@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.counters import TOTAL_MAX, Counting
+from bridge.counters import STARTS_MAX, TOTAL_MAX, Counting
 from bridge.mapping import DEFAULT
 from bridge.snapshot import COUNT_MAX
 
@@ -90,6 +90,24 @@ def test_a_step_number_that_runs_on_through_all_epochs_is_counted_once():
         counting.steps({EPOCH: 1 + step // 50, BATCH: step}, appeared=True)[BATCH].added for step in range(1, 1000, 7)
     )
     assert total == range(1, 1000, 7)[-1]
+
+
+def test_two_processes_of_a_job_that_write_by_turns_are_each_counted_on_from_where_they_were():
+    counting = Counting(DEFAULT.metrics)
+    total = {EPOCH: 0, BATCH: 0}
+    for turn in range(1, 20):
+        for start, batch in ((1, 50 + turn), (2, turn)):
+            values = {EPOCH: 1, BATCH: batch}
+            for name, step in counting.steps(values, appeared=False, started_at=start).items():
+                total[name] += step.added
+    assert total == {BATCH: 50 + 19 + 19, EPOCH: 2}
+
+
+def test_of_many_starts_only_the_last_are_remembered():
+    counting = Counting(DEFAULT.metrics)
+    for start in range(1, 100):
+        counting.steps({EPOCH: 1, BATCH: 1}, appeared=False, started_at=start)
+    assert len(counting._other_starts) == STARTS_MAX
 
 
 @given(st.lists(st.tuples(st.integers(0, COUNT_MAX), st.integers(0, COUNT_MAX)), max_size=50), st.booleans())
