@@ -71,6 +71,8 @@ class Jobs:
         """
         control, variables = self._next(job_id)
         variables["WRITE_INTERVAL"] = f"{SECOND_PACE * self.period_seconds:g}"
+        # With one name for both, each would rename the other's file away now and then, and die of it.
+        variables["JOB_TEMPORARY"] = ".second.tmp"
         process = self._second = self._launch("second-job", variables)
         return control(lambda: process.exit is None)
 
@@ -81,6 +83,14 @@ class Jobs:
             JobError: it does not end.
         """
         self._end(self._second, signal.SIGTERM)
+
+    def broken(self) -> str | None:
+        """Why the job cannot be relied on: it ended by itself with an error. None: it did not."""
+        for process in (self._process, self._second):
+            if process is not None and process.exit is not None and process.exit.code > 0:
+                words = process.last_lines() or "it said nothing"
+                return f"the {process.role} ended in the middle of the run with code {process.exit.code}: {words}"
+        return None
 
     @property
     def alive(self) -> bool:

@@ -68,7 +68,7 @@ def _run(settings: Settings, work: Work, stop: Stop) -> None:
                 dataset=settings.dataset,
                 start_time=timestamp_now(),
             ),
-            file=MetricsFile(settings.metrics_file_path, settings.write_mode),
+            file=MetricsFile(settings.metrics_file_path, settings.write_mode, settings.temporary_suffix),
             ledger=ledger,
             control=Control(settings.control_path),
             schedule=Schedule(start, settings.write_interval_seconds),

@@ -48,6 +48,7 @@ class Settings:
     TOTAL_EPOCHS        epochs until the job ends by itself                    10
     BATCHES_PER_EPOCH   batches of each epoch; train: 8 to 1437                100
     JOB_WRITE_MODE      rename, in-place or symlink                            rename
+    JOB_TEMPORARY       suffix of the file that is renamed over the other one  .tmp
     JOB_LEDGER_PATH     the ledger, appended to                                none is kept
     JOB_CONTROL_PATH    the file of orders, see `control.py`                   none is looked at
     JOB_SEED            of the curves, or of the training                      0
@@ -67,6 +68,7 @@ class Settings:
     total_epochs: int
     batches_per_epoch: int
     write_mode: WriteMode
+    temporary_suffix: str
     ledger_path: Path | None
     control_path: Path | None
     seed: int
@@ -92,6 +94,7 @@ class Settings:
             total_epochs=reader.count("TOTAL_EPOCHS", 10),
             batches_per_epoch=reader.count("BATCHES_PER_EPOCH", 100),
             write_mode=reader.choice("JOB_WRITE_MODE", WRITE_MODES),
+            temporary_suffix=reader.suffix("JOB_TEMPORARY"),
             ledger_path=reader.file("JOB_LEDGER_PATH"),
             control_path=reader.file("JOB_CONTROL_PATH"),
             seed=reader.seed("JOB_SEED"),
@@ -151,6 +154,9 @@ class _Reader:
             name, lambda text: next(word for word in allowed if word == text), allowed[0], " or ".join(allowed)
         )
 
+    def suffix(self, name: str) -> str:
+        return self._read(name, _suffix, ".tmp", "a suffix that begins with a dot and ends in .tmp")
+
     def _read(self, name: str, convert: Callable[[str], T], default: T, allowed: str) -> T:
         text = self._values.get(name)
         if text is None:
@@ -173,6 +179,12 @@ def _path(text: str) -> Path:
     if not path.name or path.is_dir():
         raise ValueError(text)
     return path
+
+
+def _suffix(text: str) -> str:
+    if not text.startswith(".") or not text.endswith(".tmp") or "/" in text:
+        raise ValueError(text)
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -16,9 +16,9 @@ _MODE = 0o644  # the bridge may run as another user
 class MetricsFile:
     """The job's end of the metrics file."""
 
-    def __init__(self, path: Path, mode: WriteMode) -> None:
+    def __init__(self, path: Path, mode: WriteMode, temporary_suffix: str = ".tmp") -> None:
         self._path = path
-        self._temporary = path.with_suffix(".tmp")
+        self._temporary = path.with_suffix(temporary_suffix)
         self._mode = mode
         self._linked = 0
 

@@ -179,7 +179,9 @@ class EmbeddedStanding:
         return Deliveries(state["calls"], state["points"], state["first_point_t"])
 
     def check(self) -> None:
-        """See that sink and relay still run, unless the scenario itself ended one."""
+        """See that sink and relay still run, unless the scenario itself ended one, and that the job did not break."""
+        if broken := self.ground.job.broken():
+            raise RigError(f"{broken}; run again, and see its log")
         for helper in self._helpers.values():
             if helper.role in self._meant_to_be_gone():
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -385,3 +386,12 @@ def test_a_bridge_that_is_to_obey_permissions_cannot_pass_them_by(one_run: OneRu
         for action in ("verify", "heal")
     )
     assert not [export for export in record.exports if began + 0.1 < export.t < ended]
+
+
+def test_a_job_that_ends_with_an_error_is_no_fault_of_the_bridge(one_run: OneRun, short: Callable[..., Scenario]):
+    with beside(one_run, short(timeline=[{"steady": 30.0}])):
+        until_said(one_run, "steady-1")
+        shutil.rmtree(one_run.run_dir / "metrics")
+    error = load(one_run.run_dir).meta.error
+    assert "the job ended in the middle of the run with code 1" in error
+    assert "current.tmp" in error

@@ -35,6 +35,7 @@ def test_every_variable_is_read(tmp_path: Path):
         "TOTAL_EPOCHS": "3",
         "BATCHES_PER_EPOCH": "8",
         "JOB_WRITE_MODE": "in-place",
+        "JOB_TEMPORARY": ".mine.tmp",
         "JOB_LEDGER_PATH": str(tmp_path / "ledger.jsonl"),
         "JOB_CONTROL_PATH": str(tmp_path / "control.json"),
         "JOB_SEED": "7",
@@ -51,6 +52,7 @@ def test_every_variable_is_read(tmp_path: Path):
         total_epochs=3,
         batches_per_epoch=8,
         write_mode="in-place",
+        temporary_suffix=".mine.tmp",
         ledger_path=tmp_path / "ledger.jsonl",
         control_path=tmp_path / "control.json",
         seed=7,
@@ -80,6 +82,7 @@ def test_an_empty_variable_counts_as_not_set():
         ("train", "BATCHES_PER_EPOCH", "1438", "8 to 1437"),
         ("mock", "JOB_WRITE_MODE", "append", "rename or in-place"),
         ("mock", "JOB_SEED", "4294967296", "0 to 4294967295"),
+        ("mock", "JOB_TEMPORARY", "/../x.tmp", "begins with a dot"),
         ("train", "BATCH_PAUSE", "-0.1", "number of seconds"),
     ],
 )
