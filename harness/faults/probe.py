@@ -61,14 +61,16 @@ def export(
     with grpc.insecure_channel(f"{answers.host}:{answers.port}") as channel:
         call = channel.unary_unary(_EXPORT, None, None)  # bytes in, bytes out
         began = time.monotonic()
-        future = call.future(request.SerializeToString(), timeout=within, metadata=((PROBE, "1"),), wait_for_ready=True)
+        future: Any = call.future(
+            request.SerializeToString(), timeout=within, metadata=((PROBE, "1"),), wait_for_ready=True
+        )
         try:
             # Longer than the call can take: its own deadline ends it.
             (patience or Patience(threading.Event())).until(
                 future.done, within=2 * within + QUICK_SECONDS, what="the end of a call", every=0.005
             )
         finally:
-            future.cancel()  # type: ignore[no-untyped-call]  # the hints for gRPC leave it out
+            future.cancel()
         seconds = time.monotonic() - began
         trailers = _trailers(future.trailing_metadata())
         if (status := future.code()) is not grpc.StatusCode.OK:
