@@ -176,6 +176,7 @@ def _transport_problems(values: Mapping[str, Any], names: Mapping[str, str]) -> 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     """``key=value,key=value`` with percent-encoded values: W3C baggage without properties, as OpenTelemetry has it."""
+    text.encode()  # see _text
     pairs = []
     for member in filter(None, (part.strip() for part in text.split(","))):
         key, separator, value = member.partition("=")
@@ -216,6 +217,7 @@ def _shown(knob: Knob, text: str) -> str:
 
 
 def _text(text: str) -> str:
+    text.encode()  # what the environment has as bytes that are no UTF-8 could not be encoded in any request
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -117,14 +118,21 @@ def run_folders(path: Path) -> list[Path]:
 
 
 def run_dirs(out: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Return a folder for each name that is not there yet, numbered where one is taken."""
-    taken: set[Path] = set()
+    """Make a folder for each name, numbered where one is taken, so that several harnesses can share ``out``.
+
+    A folder that cannot be made is returned all the same: what is to be written there says why.
+    """
     for name in names:
-        number = 1
-        while (folder := out / (name if number == 1 else f"{name}-{number}")) in taken or folder.exists():
-            number += 1
-        taken.add(folder)
-        yield folder
+        for number in itertools.count(1):
+            folder = out / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError:
+                pass
+            yield folder
+            break
 
 
 def exit_code(judgements: Sequence[Judgement]) -> int:

@@ -1,7 +1,8 @@
 """The child processes of a run: start, log file, end, stop ladder; only what was started here is ever stopped.
 
 Every child is the leader of a session and process group of its own and prints into a file. Its children end with it:
-when a leader ends, what is left of its group is killed. When the harness itself is killed, a keeper ends every group
+when a leader ends, what is left of its group is killed, and so is what left the group: a mark in the environment, which
+every descendant inherits, tells it. When the harness itself is killed, a keeper ends every group
 (`keeper.py`): a process, and no PR_SET_PDEATHSIG, because that does not reach children of a child, and fires already
 when the thread ends that started the child.
 """
@@ -9,6 +10,7 @@ when the thread ends that started the child.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -22,9 +24,15 @@ from pathlib import Path
 
 import psutil
 
-from harness import procfs
+from harness import keeper, procfs
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+_KEEPER = Path(keeper.__file__)
+LOG_BYTES_MAX = 64 * 1024 * 1024
+"""What is kept of one process' output: one that prints without end must not fill the disk."""
+_LOG_LOOK_SECONDS = 0.5
+_TAIL_BYTES = 4000
+_LINE_CHARACTERS_MAX = 200
+_numbers = itertools.count(1)
 STOP_SECONDS = 3.0
 """From SIGTERM to SIGKILL, for processes whose end nobody measures."""
 _KILLED_SECONDS = 10.0
@@ -50,10 +58,12 @@ class Process:
         role: job, bridge, sink, relay, ...
         started: the child.
         log: the file that it prints into.
+        mark: what it and all that come from it carry in their environment.
     """
 
-    def __init__(self, role: str, started: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, role: str, started: subprocess.Popen[bytes], log: Path, mark: str) -> None:
         self.role = role
+        self.mark = mark
         self.pid = started.pid
         self.log = log
         self._popen = started
@@ -109,9 +119,22 @@ class Process:
     def last_lines(self, count: int = 3) -> str:
         """What it printed last, on one line, for a sentence about its end."""
         with contextlib.suppress(OSError):
-            text = self.log.read_bytes()[-4000:].decode(errors="replace")
-            return " / ".join(line.strip() for line in text.splitlines()[-count:] if line.strip())
+            with self.log.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                text = log.read(_TAIL_BYTES).decode(errors="replace")
+            lines = [line.strip() for line in text.splitlines()[-count:] if line.strip()]
+            return " / ".join(
+                f"{line[:_LINE_CHARACTERS_MAX]}..." if len(line) > _LINE_CHARACTERS_MAX else line for line in lines
+            )
         return ""
+
+    def bound_log(self) -> None:
+        """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > LOG_BYTES_MAX:
+                os.truncate(self.log, LOG_BYTES_MAX // 2)
+                with self.log.open("ab") as log:  # it is open for appending in the child, too
+                    log.write(b"\n[the harness: output beyond %d bytes was cut off here]\n" % LOG_BYTES_MAX)
 
     def _reaped(self, children: Iterable[psutil.Process]) -> Exit:
         ended = self.wait(_KILLED_SECONDS)
@@ -135,6 +158,7 @@ class Process:
         t = time.monotonic()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        keeper.end_strays(self.mark)
         self._ended = Exit(t, self._popen.wait())
         try:
             on_exit(self._ended)
@@ -164,14 +188,14 @@ class _Keeper:
         finally:
             os.close(read_end)
 
-    def add(self, group: int) -> None:
-        """Keep an eye on a process group."""
-        os.write(self._pipe, b"+%d\n" % group)
+    def add(self, group: int, mark: str) -> None:
+        """Keep an eye on a process group and on what carries the mark."""
+        os.write(self._pipe, f"+{group} {mark}\n".encode())
 
-    def remove(self, group: int) -> None:
+    def remove(self, group: int, mark: str) -> None:
         """It is gone."""
         with contextlib.suppress(OSError):
-            os.write(self._pipe, b"-%d\n" % group)
+            os.write(self._pipe, f"-{group} {mark}\n".encode())
 
     def close(self) -> None:
         """All are gone: the keeper ends too."""
@@ -192,6 +216,7 @@ class Processes:
         self._keeper: _Keeper | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self._over = threading.Event()
 
     def start(
         self, role: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()
@@ -214,28 +239,37 @@ class Processes:
             with self._lock, log.open("ab") as output:
                 if self._closed:
                     raise ProcessError(f"cannot start the {role}: the run is over")
-                self._keeper = keeper = self._keeper or _Keeper()
+                if self._keeper is None:
+                    self._keeper = _Keeper()
+                    threading.Thread(target=self._bound_logs, name="logs", daemon=True).start()
+                mark = f"{os.getpid()}.{next(_numbers)}.{time.monotonic_ns()}"
                 started = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
                     list(command),
-                    env=dict(env),
+                    env={**env, keeper.MARK: mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     pass_fds=tuple(pass_fds),
                 )
-                keeper.add(started.pid)
+                kept = self._keeper
+                kept.add(started.pid, mark)
                 t = time.monotonic()
-                process = Process(role, started, log)
+                process = Process(role, started, log, mark)
                 self._all.append(process)
         except OSError as problem:
             raise ProcessError(f"cannot start the {role}: {problem}") from problem
         self._on_event(t, process, "started", {"create_time": process.create_time})
-        process.watch(lambda ended: self._ended(process, ended, keeper))
+        process.watch(lambda ended: self._ended(process, ended, kept))
         return process
 
-    def _ended(self, process: Process, ended: Exit, keeper: _Keeper) -> None:
-        keeper.remove(process.pid)
+    def _bound_logs(self) -> None:
+        while not self._over.wait(_LOG_LOOK_SECONDS):
+            for process in tuple(self._all):
+                process.bound_log()
+
+    def _ended(self, process: Process, ended: Exit, kept: _Keeper) -> None:
+        kept.remove(process.pid, process.mark)
         self._on_event(ended.t, process, "exited", {"exit_code": ended.code})
 
     def signal(self, process: Process, number: signal.Signals, *, planned: bool = False) -> float:
@@ -267,6 +301,7 @@ class Processes:
         with self._lock:
             self._closed = True
         self.stop_all()
+        self._over.set()
         for process in self._all:
             process.close()
         if self._keeper is not None:

@@ -264,7 +264,9 @@ class Run:
         if action == "started":
             self._started[process.role] = process
             every = 1 if process.role == "bridge" else _OTHERS_EVERY
-            self._observer.watch(Watched(process.role, process.pid, process.create_time), every=every)
+            self._observer.watch(
+                Watched(process.role, process.pid, process.create_time, mark=process.mark), every=every
+            )
         if process.role == "bridge" and action == "exited":
             self._progress(f"the bridge ended with code {facts['exit_code']}")
 

@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness import procfs
+from harness import keeper, procfs
 from harness.record import ResourceSample
+
+_STRAYS_EVERY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Watched:
     pid: int
     create_time: float
     with_children: bool = True
+    mark: str | None = None
+    """What its descendants carry in their environment: those that left the tree count, too."""
 
 
 class _Tree:
@@ -33,6 +37,8 @@ class _Tree:
         self.watched = watched
         self._cpu_seconds = 0.0
         self._peak_bytes = 0
+        self._turn = 0
+        self._strays: list[int] = []
 
     def sample(self, t: float) -> ResourceSample | None:
         """None: the root has ended, or its pid is another's by now."""
@@ -43,7 +49,7 @@ class _Tree:
         except OSError:
             return None
         cpu_seconds, rss, peak, threads, fds, seen = 0.0, 0, 0, 0, 0, 0
-        for pid in procfs.tree(watched.pid) if watched.with_children else iter((watched.pid,)):
+        for pid in self._pids():
             with contextlib.suppress(OSError):  # it ended while it was looked at
                 cpu_seconds += procfs.cpu_seconds(pid)
                 if watched.with_children:
@@ -70,6 +76,17 @@ class _Tree:
             fds=fds,
             processes=seen,
         )
+
+    def _pids(self) -> list[int]:
+        """The tree, and those that left it: they are looked for at every eighth sample, which a whole machine costs."""
+        watched = self.watched
+        if not watched.with_children:
+            return [watched.pid]
+        inside = list(procfs.tree(watched.pid))
+        if watched.mark is not None and self._turn % _STRAYS_EVERY == 0:
+            self._strays = keeper.marked(watched.mark)
+        self._turn += 1
+        return inside + [pid for pid in self._strays if pid not in inside]
 
 
 class ResourceObserver:

@@ -142,3 +142,16 @@ def test_a_password_in_the_endpoint_is_not_shown():
     told = refused({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://me:s3cret@collector:4317"})
     assert "s3cret" not in told["OTEL_EXPORTER_OTLP_ENDPOINT"]
     assert "@collector:4317" in told["OTEL_EXPORTER_OTLP_ENDPOINT"]
+
+
+@pytest.mark.parametrize("name", ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPORTER_OTLP_HEADERS"])
+def test_what_is_no_utf_8_in_the_environment_is_refused_where_it_would_be_sent(name: str):
+    from_bytes = b"a=\xff\xfe".decode("utf-8", "surrogateescape")
+    with pytest.raises(SettingsError) as error:
+        Settings.from_mapping({name: from_bytes})
+    assert [problem.name for problem in error.value.problems] == [name]
+
+
+def test_a_path_need_not_be_utf_8():
+    path = b"/metrics/\xff.json".decode("utf-8", "surrogateescape")
+    assert Settings.from_mapping({"METRICS_FILE_PATH": path}).metrics_file_path == Path(path)

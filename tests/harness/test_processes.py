@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from harness import keeper
+from harness import processes as room
 from harness.child_environment import child_environment
 from harness.processes import Process, ProcessError, Processes
 from harness.waiting import wait_until
@@ -88,6 +90,46 @@ def test_children_that_left_the_group_are_stopped_too(start: Callable[..., Proce
     wait_until(lambda: gone(grandchild), within=5, what="the grandchild's end")
 
 
+STRAY = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print(os.getpid(), 'pid', flush=True)
+        {deaf}
+        while True: time.sleep(1)
+    os._exit(0)
+while True: time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("end", [Process.stop, Process.kill], ids=["stopped", "killed"])
+def test_a_descendant_that_left_tree_session_and_group_ends_with_its_ancestor(
+    start: Callable[..., Process], end: Callable[[Process], object]
+):
+    child = start(STRAY.format(deaf="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"))
+    stray = int(until_it_says(child, "pid").split()[0])
+    wait_until(lambda: psutil.Process(stray).ppid() != child.pid, within=5, what="the stray is nobody's child")
+    end(child)
+    wait_until(lambda: gone(stray), within=5, what="the stray's end")
+
+
+def test_no_log_outgrows_its_bound(start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "LOG_BYTES_MAX", 100_000)
+    child = start("while True: print('x' * 999, flush=True)")
+    wait_until(lambda: b"was cut off" in child.log.read_bytes(), within=10, what="the log is cut")
+    child.stop()
+    child.bound_log()
+    assert child.log.stat().st_size <= 100_000
+
+
+def test_what_a_child_said_last_is_quoted_in_bounded_length(start: Callable[..., Process]):
+    child = start("print('first'); print('y' * 1_000_000); print('last', flush=True)")
+    assert child.wait(10) is not None
+    assert child.last_lines().endswith("y... / last")
+    assert len(child.last_lines()) < 3 * 210
+
+
 CHILD_OF_CHILD = """
 import subprocess, sys
 print(subprocess.Popen([sys.executable, '-c', {rest!r}]).pid, 'pid', flush=True)
@@ -110,8 +152,9 @@ time.sleep(600)
     [
         "import os\n{deaf}\nprint(os.getpid(), 'pid', flush=True)\nwhile True: time.sleep(1)",
         CHILD_OF_CHILD,
+        STRAY,
     ],
-    ids=["a-child", "a-child-of-a-child"],
+    ids=["a-child", "a-child-of-a-child", "a-stray"],
 )
 def test_nothing_survives_a_killed_harness(tmp_path: Path, script: str):
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -138,6 +181,7 @@ def test_a_child_gets_the_given_environment_and_nothing_else(
     child = processes.start("child", ["env"], env=wanted, log=tmp_path / "log")
     assert child.wait(10) is not None
     got = dict(line.split("=", 1) for line in (tmp_path / "log").read_text().splitlines())
+    assert got.pop(keeper.MARK) == child.mark
     assert got == wanted
     assert set(got) == {"PATH", "LANG", "PYTHONPATH", "LOG_LEVEL"}
 

@@ -31,7 +31,7 @@ def watch() -> Iterator[Callable[[Watched], list[ResourceSample]]]:
 
 
 def of(process: Process) -> Watched:
-    return Watched("bridge", process.pid, process.create_time)
+    return Watched("bridge", process.pid, process.create_time, mark=process.mark)
 
 
 def test_cpu_time_of_another_process_is_read_in_parts_of_a_tick():
@@ -50,6 +50,26 @@ def test_a_process_is_sampled_with_what_the_kernel_says_of_it(
     assert last.rss_bytes == pytest.approx(said.memory_info().rss, rel=0.02)
     assert last.peak_rss_bytes >= last.rss_bytes
     assert (last.threads, last.fds, last.processes) == (1, said.num_fds(), 1)
+
+
+SPINS_OUTSIDE_THE_TREE = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True: pass
+    os._exit(0)
+os.wait()
+time.sleep(600)
+"""
+
+
+def test_a_descendant_that_left_the_tree_is_charged_to_it(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    samples = watch(of(start(SPINS_OUTSIDE_THE_TREE)))
+    wait_until(lambda: any(sample.cpu_seconds > 0.5 for sample in samples), within=15, what="the stray's CPU time")
+    assert samples[-1].processes == 2
 
 
 SPINS_IN_A_CHILD = """
