@@ -294,8 +294,8 @@ KNOBS: Mapping[str, Knob] = {
         ("OTEL_SERVICE_NAME",),
         "",
         "",
-        "any text; empty: service.name of OTEL_RESOURCE_ATTRIBUTES, else ml-metrics-bridge",
-        lambda text: text or None,
+        "any text in UTF-8; empty: service.name of OTEL_RESOURCE_ATTRIBUTES, else ml-metrics-bridge",
+        lambda text: _text(text) or None,
     ),
     "resource_attributes": Knob(
         ("OTEL_RESOURCE_ATTRIBUTES",),

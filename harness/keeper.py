@@ -2,7 +2,8 @@
 
 Run by path as a program of its own, in a session of its own. It reads ``+GROUP MARK`` and ``-GROUP MARK`` lines from
 the pipe that the harness holds open; when the pipe ends, the harness is gone, and every group still on the list is
-killed, and with it the strays: processes that left the group, known by the mark that they inherited in their environment.
+killed, and with it the strays: processes that left the group, known by the mark that they inherited in their
+environment.
 """
 
 import contextlib
