@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -216,7 +217,11 @@ def test_a_sink_whose_disk_is_full_ends_the_run_instead_of_refusing_data(run: Ca
     assert "make room there" in outcome.said
 
 
-def test_a_record_whose_disk_is_full_ends_the_run(run: Callable[..., Outcome], tmp_path: Path):
+def test_a_record_whose_disk_is_full_ends_the_run(
+    run: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # The limit is this whole process': what is imported meanwhile must leave no half-written bytecode behind.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(run_dir: Path) -> None:
