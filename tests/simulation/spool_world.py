@@ -145,7 +145,7 @@ class SpoolWorld:
         make_delivery, make_spool, make_spooling = self.make
         self.lives += 1
         self.agenda.clear()
-        self.trouble_since = math.inf
+        self.trouble_since = self.call_began = math.inf
         self.found: set[int] = set()
         self.newest_here = 0
         self.told_delivered: dict[int, float] = {}
@@ -201,6 +201,8 @@ class SpoolWorld:
     def _killed(self) -> None:
         """What must be found by the next life, and what must not."""
         now = self.agenda.now
+        if now - self.call_began >= OVERDUE_SECONDS:
+            self.trouble_since = min(self.trouble_since, self.call_began)
         self.disk.kill_in_write = False
         self.disk.holder = None
         here = self.here_at_end = self._here()
@@ -256,6 +258,7 @@ class SpoolWorld:
 
     def reply(self, message: bytes) -> Reply:
         self.newest_at_call = self.newest_here
+        self.call_began = self.agenda.now
         random, mood = self.mood_random, self.spell.mood
         quick = random.uniform(0.0005, 0.02)
         if mood == "refused":
@@ -273,6 +276,7 @@ class SpoolWorld:
 
     def ended(self, message: bytes, *, began: float, arrived: bool, status: int | None) -> None:
         ids = _ids(message)
+        self.call_began = math.inf
         if arrived:
             self._demand(message == b"".join(self.bodies[one] for one in ids), "what arrived is not what was put")
             for one in ids:

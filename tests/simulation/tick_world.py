@@ -151,7 +151,7 @@ class TickWorld:
         self.agenda = Agenda()
         self.random = Random(schedule.seed)  # noqa: S311 - repeatable on purpose
         self.job = FakeJob(self.agenda, self.random)
-        self.spells = iter(schedule.spells)
+        self.spells = iter((*schedule.spells, TickSpell("writes", "well", 300.0, 0)))
         self.transport = FakeTransport(self.agenda, self)
         delivery = Delivery(Bounds(), Random(schedule.seed))  # noqa: S311 - jitter
         self.sender = Sender(delivery, self.transport, self._monotonic, _SILENT_LOG)
@@ -211,10 +211,8 @@ class TickWorld:
     def _next_spell(self) -> None:
         spell = next(self.spells, None)
         if spell is None:
-            if self.job.mood == "writes" and self.mood == "well":
-                self._stop()
-                return
-            spell = TickSpell("writes", "well", 300.0, 0)
+            self._stop()
+            return
         self.mood, self.mood_random = spell.collector, Random(spell.seed)  # noqa: S311 - a spell's own
         self.job.become(spell.file)
         self.agenda.at(self.agenda.now + spell.seconds, self._next_spell)
