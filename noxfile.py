@@ -84,6 +84,13 @@ def local(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Break things at random for 30 minutes, or as the arguments to `python -m harness soak` say."""
+    install(session, "harness")
+    session.run("python", "-m", "harness", "soak", *(session.posargs or ("--minutes", "30")))
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Resolve requirements/*.txt anew: all Pythons and platforms, with hashes, without an index address."""
     session.install("uv>=0.9")

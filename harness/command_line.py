@@ -32,13 +32,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from harness import batch, doctor, verdict
+from harness import batch, doctor, soak_run, verdict
 from harness.batch import Plan
 from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
 from harness.comparison import compare_folders
 from harness.loading import ScenarioFileError
 from harness.reports import REPORTS, comparison, index
-from harness.reports.console import draw
+from harness.reports.console import WIDTH, draw
 from harness.reports.progress import Progress
 from harness.rigs import RIGS
 from harness.saved import SUMMARIES, judged_again, write_report, write_summaries
@@ -220,6 +220,34 @@ def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
         return int(proof.run_proof(names, jobs=jobs, out=out, interrupt=interrupt, console=_console()))
 
 
+@cli.command()
+@click.pass_context
+@click.option("--minutes", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="About how long.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the faults; by default a new one, which is shown.")
+@click.option("--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True)
+@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default this Python's -m bridge.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
+              help="Where the records go.")  # fmt: skip
+def soak(  # noqa: PLR0917 - click passes by name; the command's options are these
+    context: click.Context, minutes: float, seed: int | None, rig: RigName, bridge: str | None, out: Path
+) -> int:
+    """Break things at random from one seed; where it fails, find the fewest faults that still do."""
+    starter: Starter = context.obj or Starter()
+    seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
+    order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge)), out)
+    run_one = functools.partial(starter.carry_out, bridge_command=order.bridge_command, keep=False)
+    console, interrupt = _console(), threading.Event()
+    with _signals_set(interrupt), Progress(console, 1) as watcher:
+
+        def carry_out(plan: Plan) -> Judgement | None:
+            found = batch.run_all([plan], jobs=1, run_one=run_one, interrupt=interrupt, watcher=watcher)
+            return found[0] if found else None
+
+        judgement = soak_run.Soak(order, carry_out=carry_out, interrupt=interrupt, say=click.echo).run()
+    _show(console, [] if judgement is None else [judgement])
+    return INTERRUPTED if interrupt.is_set() else batch.exit_code([] if judgement is None else [judgement])
+
+
 @cli.command(name="doctor")
 @click.option("--rig", "rigs", type=click.Choice(list(RIGS)), multiple=True, help="Only this one; may be given often.")
 def doctor_(rigs: tuple[RigName, ...]) -> int:
@@ -234,7 +262,10 @@ def _counted(number: int, what: str) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False, emoji=False, markup=False)
+    console = Console(highlight=False, emoji=False, markup=False)
+    if console.width < 1:  # COLUMNS=0 says that nobody knows
+        console.width = WIDTH
+    return console
 
 
 def _command(bridge: str | None) -> list[str]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import batch, soak
-from harness.batch import Plan, RunOne, Watcher
+from harness import soak
+from harness.batch import Plan
 from harness.checks import Verdict
+from harness.record import RecordError
 from harness.record import load as load_record
 from harness.scenario import RigName
 from harness.verdict import Judgement
@@ -45,9 +46,8 @@ class Soak:
 
     Args:
         order: what is asked for.
-        run_one: carries out one run.
-        interrupt: ends it early.
-        watcher: told how the runs go.
+        carry_out: makes one run and returns its verdict; None: it was interrupted before there was one.
+        interrupt: set when it is to end early.
         say: takes lines for people.
     """
 
@@ -55,15 +55,13 @@ class Soak:
         self,
         order: Order,
         *,
-        run_one: RunOne,
+        carry_out: Callable[[Plan], Judgement | None],
         interrupt: threading.Event,
-        watcher: Watcher,
         say: Callable[[str], None],
     ) -> None:
         self._order = order
-        self._run_one = run_one
+        self._make_run = carry_out
         self._interrupt = interrupt
-        self._watcher = watcher
         self._say = say
         self._folder = order.out / f"{order.name}-{dt.datetime.now().astimezone():%Y%m%dT%H%M%S}"
         self._runs = 0
@@ -88,13 +86,10 @@ class Soak:
             self._order.seed,
         )
         self._runs += 1
-        found = batch.run_all([plan], jobs=1, run_one=self._run_one, interrupt=self._interrupt, watcher=self._watcher)
-        return found[0] if found else None
+        return self._make_run(plan)
 
     def _reduce(self, timeline: Sequence[soak.Step], judgement: Judgement) -> None:
         broken = soak.failed_checks(judgement)
-        record = load_record(self._folder / "run-0")
-        starts = {phase.name: phase.start for phase in record.phases}
         what = f"The fewest faults of soak seed {self._order.seed} that break {', '.join(sorted(broken))}."
 
         def fails(candidate: Sequence[soak.Step]) -> bool:
@@ -104,7 +99,7 @@ class Soak:
             return again is not None and bool(soak.failed_checks(again) & broken)
 
         self._say(f"it failed ({', '.join(sorted(broken))}): looking for the fewest faults that still do")
-        suspects = soak.suspects(timeline, judgement, starts)
+        suspects = soak.suspects(timeline, judgement, self._starts())
         reduced = soak.reduce(timeline, fails, suspects=suspects, runs_max=self._order.reductions_max)
         name = f"{self._order.name}-reduced"
         path = soak.write(self._order.out, name, soak.document(reduced.timeline, name=name, what=what))
@@ -113,3 +108,10 @@ class Soak:
             f"{len(reduced.timeline)} of {len(timeline)} faults still fail after {reduced.runs} runs, {certain}: "
             f"python -m harness run {path}"
         )
+
+    def _starts(self) -> dict[str, float]:
+        """When each step of the first run began; nothing where its record cannot be read."""
+        try:
+            return {phase.name: phase.start for phase in load_record(self._folder / "run-0").phases}
+        except RecordError:
+            return {}
