@@ -124,6 +124,17 @@ def test_a_gauge_is_repeated_and_a_histogram_counts_each_reading_once():
     assert (point.count, point.sum) == (2, 250)
 
 
+def test_a_histogram_that_goes_on_has_all_its_numbers():
+    made = instruments()
+    for tick, milliseconds in enumerate((40, 3, 900)):
+        made.record(snapshot(processing_time_ms=milliseconds))
+        metrics = decoded(made.collect(SINCE + tick * SECOND))
+    (point,) = metrics["ml.training.processing_time"].histogram.data_points
+    assert (point.count, point.sum, point.min, point.max) == (3, 943, 3, 900)
+    assert sum(point.bucket_counts) == 3
+    assert [point.bucket_counts[point.explicit_bounds[:].index(bound)] for bound in (5, 50, 1000)] == [1, 1, 1]
+
+
 def test_gauges_end_with_one_flagged_point_each_then_silence_then_come_back():
     made = instruments()
     made.record(snapshot())

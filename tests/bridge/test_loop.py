@@ -213,6 +213,27 @@ def test_a_field_that_is_left_out_is_counted_each_time_and_said_once(path: Path,
     ]
 
 
+def test_its_figures_say_when_it_ticked_what_came_and_what_is_the_matter(path: Path):
+    world = World(path, ends_after_seconds=100.0)
+    seen = []
+
+    def job() -> None:
+        seen.append(world.loop.stats())
+        if world.now == START + 10:
+            world.write(accuracy="high")
+        elif world.now == START + 30:
+            path.unlink()
+
+    world.before_tick = job
+    world.loop.run(world)
+    assert [stats.ticked_at_seconds for stats in seen[:3]] == [None, START, START + 10]
+    assert [stats.news_at_seconds for stats in seen[:4]] == [None, None, START + 10, START + 10]
+    assert [bool(stats.trouble) for stats in seen[:6]] == [False, True, False, False, True, True]
+    assert "is not there" in str(seen[4].trouble)
+    assert seen[-1].reads == {"missing": 8, "new": 1, "unchanged": 1}
+    assert seen[-1].left_out == {LeftOut("training_metrics.accuracy", "text"): 1}
+
+
 def test_nothing_is_sent_before_the_first_reading(path: Path):
     world = World(path, ends_after_seconds=25.0)
     world.loop.run(world)

@@ -453,6 +453,18 @@ def test_no_bulletin_leaves_before_a_call_succeeded_or_after_one_that_failed(tra
     rig.sender.stop(0)
 
 
+def test_no_bulletin_leaves_after_a_request_that_was_refused_for_good(transport: FakeTransport):
+    news = News(allowed=9)
+    transport.answer = lambda _message, _patience: Answer(INVALID_ARGUMENT, "bad")
+    rig = rig_with(news, transport)
+    rig.sender.put(b"x")
+    wait_until(lambda: rig.sender.stats().dropped[REFUSED] == 1, within=5, what="it is dropped")
+    rig.sender.put(b"y")
+    wait_until(lambda: rig.sender.stats().dropped[REFUSED] == 2, within=5, what="the next one is dropped")
+    assert news.asked == 0
+    rig.sender.stop(0)
+
+
 def test_a_bulletin_that_hangs_is_taken_back_when_the_jobs_data_comes(transport: FakeTransport):
     hung = threading.Event()
 
