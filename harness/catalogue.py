@@ -63,18 +63,23 @@ def select(words: Sequence[str], *, profile: Profile | None, folder: Path) -> li
 
     Raises:
         ScenarioFileError: a file that was asked for has problems.
-        SelectionError: a word means no scenario.
+        SelectionError: a word means no scenario, or nothing that was named is of the profile.
     """
     known = entries(files(folder)) if not words or any(not _is_path(word) for word in words) else []
     chosen = [entry for entry in known if entry.scenario.profile == (profile or "smoke")] if not words else []
+    named: list[Entry] = []
     unknown: list[str] = []
     for word in words:
         meant = entries([Path(word)]) if _is_path(word) else [entry for entry in known if _means(word, entry.scenario)]
         if not meant:
             unknown.append(_no_such(word, known))
-        chosen += [entry for entry in meant if profile is None or entry.scenario.profile == profile]
+        named += meant
     if unknown:
         raise SelectionError("\n".join(unknown))
+    chosen += [entry for entry in named if profile is None or entry.scenario.profile == profile]
+    if named and not chosen:
+        profiles = ", ".join(sorted({f"{entry.scenario.name} ({entry.scenario.profile})" for entry in named}))
+        raise SelectionError(f"none of these is of the profile {profile}: {profiles}; leave --profile out")
     return list({(str(entry.path), entry.scenario.name): entry for entry in chosen}.values())
 
 

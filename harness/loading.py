@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +76,7 @@ def load(path: Path) -> tuple[Scenario, ...]:
         ScenarioFileError: the file cannot be read, or something in it is wrong.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(SIZE_MAX_BYTES + 1)
+        data = _data(path)
     except FileNotFoundError:
         raise ScenarioFileError([Problem(str(path), 1, "there is no such file")]) from None
     except OSError as error:
@@ -90,6 +91,15 @@ def load(path: Path) -> tuple[Scenario, ...]:
         message = f"not UTF-8: byte 0x{data[error.start]:02x}"
         raise ScenarioFileError([Problem(str(path), line, message, "save the file as UTF-8")]) from None
     return parse(text, name=str(path))
+
+
+def _data(path: Path) -> bytes:
+    # Not blocking: to open a FIFO that nobody writes would wait for ever.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            message = "this is no regular file"
+            raise ScenarioFileError([Problem(str(path), 1, message, "give the path of a scenario file")])
+        return file.read(SIZE_MAX_BYTES + 1)
 
 
 def parse(text: str, *, name: str) -> tuple[Scenario, ...]:

@@ -11,13 +11,33 @@ from pydantic import ValidationError
 from harness.checks import CHECKS, Check
 from harness.checks.resources import WINDOW_SECONDS
 from harness.faults import FAULTS
+from harness.faults.job import TornWrites
 from harness.promises import Budget, Promises
 from harness.promises import load as load_promises
-from harness.scenario import CheckSpec, FaultSpec, FaultStep, Scenario, SteadyStep
+from harness.scenario import CheckSpec, FaultSpec, FaultStep, InnerFault, Scenario, SteadyStep
 from harness.yaml_lines import Path
 
 _INTERVALS_APART = 2
 """Writes closer than this can be overwritten before a reading sees them."""
+_INTERVALS_BROKEN = 2
+"""A fault shorter than this can pass between two readings: a bridge that dies of it would pass too."""
+_MET_AT_ONCE = frozenset({"bridge-killed"})
+"""Faults whose harm is done in the moment: how long they last has no meaning for whether they are met."""
+_TORN_READINGS_MIN = 1.0
+"""So many of a fault's readings must meet a half-done write, on average over where in the write period they fall."""
+_NEVER_NOTHING = frozenset({"% of one core", "MiB", "MB", "Mbit/s", "s"})
+"""Units of what every process takes some of."""
+_CONTRACT = frozenset(
+    {
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",  # goes before the one above
+        "OTEL_SERVICE_NAME",
+        "METRICS_FILE_PATH",
+        "COLLECTION_INTERVAL",
+        "LOG_LEVEL",
+    }
+)
+"""The variables that the harness itself gives a bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,8 @@ def nearest(word: str, choices: Sequence[str]) -> str:
 def objections(scenario: Scenario, promises: Promises | None = None) -> list[Objection]:
     """Return all that makes a well-formed scenario useless."""
     promises = promises or load_promises()
-    found = [*_timeline(scenario), *_times(scenario), *_permissions(scenario)]
+    found = [*_timeline(scenario), *_times(scenario), *_permissions(scenario), *_environment(scenario)]
+    found += [*_too_short(scenario), *_write_period(scenario, promises)]
     for index, spec in enumerate(scenario.checks):
         found += _check(scenario, spec, ("checks", index), promises)
     return found
@@ -56,6 +77,64 @@ def _times(scenario: Scenario) -> Iterator[Objection]:
         yield Objection(("start", "without_folder"), message, "say with start.job_after how much later the job comes")
     if not scenario.rigs:
         yield Objection(("rigs",), "no rig may run it", "leave the key out to allow all")
+
+
+def _environment(scenario: Scenario) -> Iterator[Objection]:
+    for name in scenario.bridge.env:
+        if name in _CONTRACT:
+            message = f"{name} is set by the harness: with another value the run would judge something else"
+            yield Objection(("bridge", "env", name), message, "leave it out; interval and log_level are keys of bridge")
+
+
+def _too_short(scenario: Scenario) -> Iterator[Objection]:
+    """Object to faults that no reading of the bridge could meet."""
+    for index, step in enumerate(scenario.timeline):
+        if isinstance(step, FaultStep):
+            yield from _unmet(scenario, step, ("timeline", index))
+            if step.inner is not None:
+                yield from _unmet(scenario, step.inner, ("timeline", index, "inner"))
+
+
+def _unmet(scenario: Scenario, step: FaultStep | InnerFault, place: Path) -> Iterator[Objection]:
+    interval, seconds = scenario.bridge.interval, step.for_
+    least = _INTERVALS_BROKEN * interval
+    if seconds <= 0 or step.fault not in FAULTS:
+        return
+    if step.fault not in _MET_AT_ONCE and seconds < least:
+        message = f"{step.fault} lasts {seconds:g} s, shorter than two intervals of the bridge ({least:g} s)"
+        yield Objection((*place, "for"), message, "it could pass between two readings: make it longer")
+    elif step.fault == "job-torn-writes":
+        yield from _unmet_tear(scenario, step, place)
+
+
+def _unmet_tear(scenario: Scenario, step: FaultStep | InnerFault, place: Path) -> Iterator[Objection]:
+    try:
+        hold = TornWrites.model_validate(step.with_).hold
+    except ValidationError:
+        return
+    interval, period = scenario.bridge.interval, scenario.job.write_period
+    if interval <= 0 or period <= 0:
+        return
+    torn_share = hold / max(hold, period)
+    met = step.for_ / interval * torn_share
+    if met < _TORN_READINGS_MIN:
+        message = (
+            f"each write is torn for {hold:g} s of {max(hold, period):g} s: "
+            f"of the {step.for_ / interval:.0f} readings only {met:.2g} would meet that"
+        )
+        yield Objection((*place, "with", "hold"), message, "make hold or the fault longer")
+
+
+def _write_period(scenario: Scenario, promises: Promises) -> Iterator[Objection]:
+    """Object to writes so far apart that a limit which grows with them is beyond the run."""
+    period, lasts = scenario.job.write_period, sum(phase_seconds(scenario)) - scenario.warm_up
+    for spec in scenario.checks:
+        promise = promises.promises.get(spec.promise)
+        budget = promise.budgets.get(spec.check) if promise else None
+        if budget is not None and "write-period" in budget.documented_plus and spec.at_most is None and lasts < period:
+            message = f"{spec.check} allows for a write period ({period:g} s), and the timeline lasts only {lasts:g} s"
+            yield Objection(("job", "write_period"), message, "make the timeline longer or write_period shorter")
+            return
 
 
 def _timeline(scenario: Scenario) -> Iterator[Objection]:
@@ -155,15 +234,23 @@ def _during(scenario: Scenario, spec: CheckSpec, place: Path, check: Check | Non
 
 
 def _limit(scenario: Scenario, spec: CheckSpec, place: Path, budget: Budget) -> Iterator[Objection]:
-    limit = budget.limit(interval_seconds=scenario.bridge.interval, write_period_seconds=scenario.job.write_period)
     where = (*place, "at_most")
     if spec.at_most is None:
         return
     if spec.at_most < 0:
         yield Objection(where, f"at_most {spec.at_most:g} is negative", "no bridge could keep it")
-    if spec.at_most > limit:
-        message = f"at_most {spec.at_most:g} is looser than the documented limit of {limit:g} {budget.unit}"
+    if spec.at_most == 0 and budget.unit in _NEVER_NOTHING:
+        yield Objection(where, f"at_most is 0 {budget.unit}", "no bridge could keep it")
+    if message := looser(scenario, spec, budget):
         yield Objection(where, message, "a scenario may only be stricter")
+
+
+def looser(scenario: Scenario, spec: CheckSpec, budget: Budget) -> str | None:
+    """Say that a check's own limit is looser than the documented one; None: it is not, or the check has none."""
+    limit = budget.limit(interval_seconds=scenario.bridge.interval, write_period_seconds=scenario.job.write_period)
+    if spec.at_most is None or spec.at_most <= limit:  # what is no number is no limit either, and so looser
+        return None
+    return f"at_most {spec.at_most:g} is looser than the documented limit of {limit:g} {budget.unit}"
 
 
 def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:

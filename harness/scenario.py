@@ -32,7 +32,11 @@ Need = Literal["toxiproxy", "collector-memory", "prometheus", "answering-sink"]
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 RUN_FOLDER = "{run}"
+SERVICE_NAME = "bridge-under-test"
+"""The OTEL_SERVICE_NAME that every bridge is given, unless its scenario gives another one."""
 _RECORDED = "recorded"
+SECONDS_MAX = 24 * 3600.0
+"""No step, period or budget of a scenario is longer than a day: beyond it a unit was mistaken."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -40,7 +44,7 @@ def parse_duration(value: object) -> float:
     """Turn ``"500ms"``, ``"2s"``, ``"1.5m"`` or ``"1h"`` into seconds.
 
     Raises:
-        ValueError: the value is no text of that form, or negative.
+        ValueError: the value is no text of that form, negative, or longer than `SECONDS_MAX`.
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -48,12 +52,20 @@ def parse_duration(value: object) -> float:
     seconds = float(match["number"]) * _SECONDS[match["unit"]]
     if seconds < 0:
         raise ValueError(f"{value!r} is negative: a duration is 0s or longer")
+    return _bounded(seconds, value)
+
+
+def _bounded(seconds: float, value: object) -> float:
+    if not 0 <= seconds <= SECONDS_MAX:
+        raise ValueError(f"{value!r:.40} is too long: a duration is {SECONDS_MAX / 3600:g}h at most")
     return seconds
 
 
 def _seconds(value: object, info: ValidationInfo) -> float:
     """Read a duration; in a record it is a number already."""
-    return float(value) if info.context == _RECORDED and isinstance(value, int | float) else parse_duration(value)
+    if info.context == _RECORDED and isinstance(value, int | float) and not isinstance(value, bool):
+        return _bounded(value, value) * 1.0
+    return parse_duration(value)
 
 
 DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["500ms", "2s", "1.5m"]}

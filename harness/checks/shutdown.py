@@ -24,8 +24,10 @@ def exit_clean(record: RunRecord, _spec: CheckSpec) -> Measure:
     code = end.data.get("exit_code")
     if code is None:
         return Measure(None, 0, "the record does not say with which code the bridge ended")
-    evidence = f"exit code {code}, {seconds:.2f} s after the signal at {stop.t:.1f} s"
-    return Measure(seconds, 1, evidence, end.t, broken=code != 0)
+    if code != 0:  # how soon it came is no merit of a wrong end
+        evidence = f"exit code {code} instead of 0, {seconds:.2f} s after the signal at {stop.t:.1f} s"
+        return Measure(None, 1, evidence, end.t, broken=True)
+    return Measure(seconds, 1, f"exit code 0, {seconds:.2f} s after the signal at {stop.t:.1f} s", end.t)
 
 
 CHECKS = (Check("exit-clean", "from the stop signal to the end with exit code 0", "s", exit_clean, samples_min=1),)

@@ -49,7 +49,7 @@ def draw(judgements: Sequence[Judgement]) -> RenderableType:
     parts.append(Text())
     parts.append(Text(count_words([judgement.verdict for judgement in judgements])))
     parts += _named_again(judgements)
-    if any(result.target_met is False for judgement in judgements for result in judgement.checks):
+    if any(result.target_met is False for judgement in judgements for result in _shown(judgement)):
         parts.append(Text("! our own target was missed; the documented limit decides.", style="dim"))
     return Group(*parts)
 
@@ -74,14 +74,19 @@ def _scenario(judgement: Judgement) -> list[RenderableType]:
     parts: list[RenderableType] = [head]
     if judgement.verdict is not Verdict.PASS:
         parts.append(Padding(Text(judgement.reason), (0, 0, 0, 2)))
-    if judgement.checks and judgement.verdict is not Verdict.HARNESS_ERROR:
+    if shown := _shown(judgement):
         table = _row_table(header=False)
-        for result in sorted(judgement.checks, key=lambda result: WORST_FIRST.index(result.verdict)):
+        for result in sorted(shown, key=lambda result: WORST_FIRST.index(result.verdict)):
             table.add_row(*_cells(result))
         parts.append(table)
     if judgement.load is not None and judgement.load.hard:
         parts.append(Padding(Text(judgement.load.sentence(), style="dim"), (0, 0, 0, 2)))
     return parts
+
+
+def _shown(judgement: Judgement) -> Sequence[CheckResult]:
+    """Return what has a row: of a run that was not carried out, no check says anything."""
+    return () if judgement.verdict is Verdict.HARNESS_ERROR else judgement.checks
 
 
 def _row_table(*, header: bool) -> Table:
@@ -93,11 +98,11 @@ def _row_table(*, header: bool) -> Table:
 
 
 def _cells(result: CheckResult) -> tuple[RenderableType, ...]:
-    measured = figure(result.measured) + " " + _SHORT_UNIT.get(result.unit, result.unit)
+    unit = "" if result.measured is None else " " + _SHORT_UNIT.get(result.unit, result.unit)
     return (
         Text(f"  {result.check}"),
         _word(result.verdict),
-        Text(measured),
+        Text(figure(result.measured) + unit),
         Text(figure(result.limit)),
         Text(figure(result.margin)),
         Text(target(result)),

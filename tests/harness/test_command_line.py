@@ -170,6 +170,7 @@ def test_what_a_rig_cannot_run_is_listed_and_running_nothing_is_no_pass(invoke: 
         ["judge", "."],
         ["report"],
         ["report", ".", "--format", "paper"],
+        ["run", "GOOD", "--profile", "bench"],
         ["frobnicate"],
         ["--no-such-option"],
     ],
@@ -179,6 +180,19 @@ def test_bad_arguments_are_exit_code_3(invoke: Callable[..., Result], arguments:
 
     assert result.exit_code == 3
     assert "Traceback" not in result.output
+
+
+def test_named_scenarios_of_another_profile_are_named(invoke: Callable[..., Result]):
+    assert "none of these is of the profile bench: good (smoke)" in invoke("run", "GOOD", "--profile", "bench").output
+
+
+@pytest.mark.parametrize("columns", ["0", "80"])
+def test_the_table_is_there_however_wide_the_screen_says_to_be(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, columns: str
+):
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert "exit-clean" in invoke("run", "GOOD").output
 
 
 def test_a_bad_scenario_is_exit_code_3_with_all_problems_and_nothing_is_run(

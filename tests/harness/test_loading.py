@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -256,6 +257,102 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):
 
     with pytest.raises(ScenarioFileError, match="too large"):
         load(path)
+
+
+def test_a_fifo_in_the_files_place_is_named_and_not_waited_for(tmp_path: Path):
+    path = tmp_path / "fifo.yaml"
+    os.mkfifo(path)
+
+    with pytest.raises(ScenarioFileError, match="this is no regular file: give the path of a scenario file"):
+        load(path)
+
+
+FAULT = "name: outage, fault: collector-refused, for: 1.5m"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["file-missing", "file-malformed", "job-paused", "job-gone", "collector-refused", "network-cut", "bridge-stopped"],
+)
+def test_a_fault_that_could_pass_between_two_readings_is_an_error(fault: str):
+    (problem,) = problems(changed(FAULT, f"name: outage, fault: {fault}, for: 1999ms"))
+
+    assert problem.startswith(f"9: {fault} lasts 1.999 s, shorter than two intervals of the bridge (2 s): ")
+    assert parse(changed(FAULT, f"name: outage, fault: {fault}, for: 2s"), name="f.yaml")
+
+
+def test_a_fault_inside_of_another_must_last_two_intervals_too():
+    inner = "inner: {fault: file-missing, after: 1s, for: 1ms}"
+
+    (problem,) = problems(changed("recovery: 500ms", f"recovery: 500ms, {inner}"))
+
+    assert "file-missing lasts 0.001 s, shorter than two intervals" in problem
+
+
+def test_a_kill_is_met_however_short_the_bridge_is_gone():
+    assert parse(changed(FAULT, "name: outage, fault: bridge-killed, for: 1ms"), name="f.yaml")
+
+
+def test_torn_writes_that_hardly_a_reading_could_meet_are_an_error():
+    torn = "name: outage, fault: job-torn-writes, with: {{hold: {hold}}}, for: 10s"
+
+    (problem,) = problems(changed(FAULT, torn.format(hold="199ms")))
+
+    assert problem.startswith("9: each write is torn for 0.199 s of 2 s: of the 10 readings only ")
+    assert parse(changed(FAULT, torn.format(hold="200ms")), name="f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("24.1h", "8: timeline.0.steady: '24.1h' is too long: a duration is 24h at most"),
+        ("9" * 400 + "h", "8: timeline.0.steady: '9999999999"),
+    ],
+)
+def test_no_step_is_longer_than_a_day(text: str, said: str):
+    (problem,) = problems(changed("steady: 12s", f"steady: {text}"))
+
+    assert problem.startswith(said)
+    assert parse(changed("steady: 12s", "steady: 24h"), name="f.yaml")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_SERVICE_NAME",
+        "METRICS_FILE_PATH",
+        "COLLECTION_INTERVAL",
+        "LOG_LEVEL",
+    ],
+)
+def test_what_the_harness_sets_itself_cannot_be_overridden(name: str):
+    (problem,) = problems(changed("{interval: 1s}", f'{{interval: 1s, env: {{{name}: "x"}}}}'))
+
+    assert problem.startswith(f"6: {name} is set by the harness")
+
+
+@pytest.mark.parametrize(
+    "check", ["check: rss-p95, promise: memory-steady", "check: rss-peak, promise: memory-peak",
+              "check: cpu-percent, promise: cpu-steady", "check: exit-clean, promise: shutdown"],
+)  # fmt: skip
+def test_nothing_at_all_cannot_be_asked_of_what_every_process_takes(check: str):
+    (problem,) = problems(changed("check: alive, promise: survives-bad-input", f"{check}, at_most: 0"))
+
+    assert problem.startswith("11: at_most is 0 ")
+    assert parse(changed("survives-bad-input}", "survives-bad-input, at_most: 0}"), name="f.yaml")
+
+
+@pytest.mark.parametrize("promise", ["latency", "collector-outage"])
+def test_writes_further_apart_than_the_run_is_long_make_no_limit_of_hours(promise: str):
+    text = changed("check: alive, promise: survives-bad-input", f"check: age-of-information, promise: {promise}")
+
+    (problem,) = problems(text.replace("write_period: 2s", "write_period: 5h"))
+
+    assert problem.startswith("5: age-of-information allows for a write period (18000 s), and the timeline lasts only")
+    assert parse(text, name="f.yaml")
+    assert parse(changed("write_period: 2s", "write_period: 5h"), name="f.yaml")
 
 
 INNER = """

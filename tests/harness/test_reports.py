@@ -67,6 +67,20 @@ def test_verdicts_are_words_whole_and_without_colour():
     assert "\x1b" not in text
 
 
+def test_a_missed_target_is_explained_only_where_its_mark_stands():
+    missed = result(measured=1.0)
+    unseen = Judgement("x", "embedded", Verdict.HARNESS_ERROR, "The port was taken.", "r", (missed,))
+
+    assert "!" in console.render([PASSED])
+    assert "our own target" not in console.render([unseen])
+
+
+def test_a_check_without_a_figure_has_no_unit_either():
+    (line,) = [line for line in console.render([UNSURE]).splitlines() if line.startswith("  alive ")]
+
+    assert line.split() == ["alive", "PASS", "-", "30", "-", "0.250"]
+
+
 def test_failing_scenarios_stand_first_with_their_reason_and_their_failing_check_first():
     text = console.render(ALL)
 
