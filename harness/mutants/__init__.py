@@ -7,8 +7,10 @@ file and a line in `MUTANTS`, which says what must catch it. `harness/mutants/pr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.scenario import RigName
+if TYPE_CHECKING:  # a mutant is to weigh what the bridge weighs, so nothing heavy may be loaded with it
+    from harness.scenario import RigName
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ MUTANTS = (
     Mutant("dies_of_memory_error", "bridge-limits/address-space", "alive"),
     Mutant("dies_of_a_late_tick", "bridge-stopped", "alive"),
     Mutant("skips_last_read", "shutdown/healthy", "last-write-delivered"),
+    Mutant("leaves_out_counters", "shutdown/healthy", "metrics-exact"),
+    Mutant("skews_counters", "shutdown/healthy", "metrics-exact"),
+    Mutant("wrong_times", "shutdown/healthy", "metrics-exact"),
+    Mutant("no_attributes", "shutdown/healthy", "metrics-exact"),
     Mutant("ignores_sigterm", "shutdown/healthy", "exit-clean"),
     Mutant("exits_with_an_error", "shutdown/healthy", "exit-clean"),
     Mutant("dies_of_sigint", "shutdown/interrupted", "exit-clean"),
