@@ -14,6 +14,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -93,6 +94,7 @@ class Spool:
         self._segments: deque[_Segment] = deque()
         self._active = self._mark = -1  # descriptors
         self._dictionaries: set[bytes] = set()  # those in the active segment
+        self._stale_mark = False  # left behind without a segment
         self._next_name = 1
         self._offset = 0
         self._acknowledged_through = -(1 << 62)
@@ -122,6 +124,9 @@ class Spool:
             raise
         self._found += len(requests)
         self.is_open = True
+        if self._stale_mark:
+            with suppress(SpoolError):  # it says nothing any more
+                self._remove_mark()
         return requests
 
     def write(self, requests: Sequence[Request]) -> None:
@@ -206,6 +211,7 @@ class Spool:
                     segment.numbers.append(newest)
                     requests.append(request)
             self._segments.append(segment)
+        self._stale_mark = _MARK in names and not self._segments and not unread
         newest += unread * _GAP
         self._offset = newest
         for segment in self._segments:

@@ -109,6 +109,17 @@ def test_what_earlier_runs_left_behind_goes_with_what_came_since(path: Path):
     assert found(path)[0] == [encoded(number) for number in (2, 1, 2)]
 
 
+def test_a_mark_that_was_left_without_segments_is_removed(path: Path):
+    spool = begin(path)
+    spool.write(requests(1, 3))
+    spool.acknowledge(1)
+    die(spool)
+    segments(path)[0].unlink()
+    spool = begin(path)
+    assert os.listdir(path) == ["lock"]  # noqa: PTH208 - names are enough
+    spool.close()
+
+
 # Damage
 
 
