@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _CANNOT_WORK = 4
+_INTERRUPTED = 130
+_SAYS_MORE = (1, 3, _INTERRUPTED)
+"""Exit codes that say more than that the output could not be written: a FAIL, a bad scenario, an interrupt."""
+_DEBUG = "BRIDGE_HARNESS_DEBUG"
 
 
 def main() -> int:
-    """Run the command line. Returns or exits with the codes that `command_line.py` lists."""
+    """Run the command line. Returns the codes that `command_line.py` lists; what nobody expected is 4, in a sentence.
+
+    With BRIDGE_HARNESS_DEBUG in the environment it is a traceback.
+    """
+    try:
+        code = _verb()
+    except KeyboardInterrupt:
+        code = _said("interrupted", _INTERRUPTED)
+    except Exception as error:
+        if os.environ.get(_DEBUG):
+            raise
+        code = _said(f"bridge-harness: {type(error).__name__}: {error} (for more set {_DEBUG}=1)", _CANNOT_WORK)
+    return code if _written() or code in _SAYS_MORE else _CANNOT_WORK
+
+
+def _verb() -> int:
     try:
         from harness import command_line  # noqa: PLC0415 - it needs the packages of the extra, which may be missing
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in {"", "harness"}:
             raise
-        sys.stderr.write(
+        return _said(
             f"bridge-harness needs the package {package!r}, which comes with the extra [harness]:\n"
-            "    pip install 'ml-metrics-bridge[harness]'\n"
+            "    pip install 'ml-metrics-bridge[harness]'",
+            _CANNOT_WORK,
         )
-        return _CANNOT_WORK
-    command_line.cli()
+    try:
+        command_line.cli()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
     return 0
+
+
+def _said(sentence: str, code: int) -> int:
+    try:
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody listens; the code speaks
+    return code
+
+
+def _written() -> bool:
+    """Bring out what was said so far; False: nobody takes it, and the interpreter must not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        _said(f"bridge-harness: the output cannot be written: {error}", _CANNOT_WORK)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return False
+    return True
 
 
 if __name__ == "__main__":

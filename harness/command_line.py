@@ -48,6 +48,7 @@ from harness.starter import Starter
 from harness.verdict import Judgement
 
 BAD_ARGUMENTS = 3
+HARNESS_ERROR = 4
 INTERRUPTED = 130
 _SEED_MAX = 2**31
 
@@ -68,6 +69,9 @@ class _Verbs(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             code = INTERRUPTED
+        except SystemExit:  # click's and rich's answer to a closed pipe is 1, which means FAIL here
+            click.echo("the output cannot be written: nobody reads it", err=True)
+            code = HARNESS_ERROR
         sys.exit(code if isinstance(code, int) else 0)
 
 

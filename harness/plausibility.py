@@ -21,7 +21,7 @@ _INTERVALS_APART = 2
 """Writes closer than this can be overwritten before a reading sees them."""
 _INTERVALS_BROKEN = 2
 """A fault shorter than this can pass between two readings: a bridge that dies of it would pass too."""
-_MET_AT_ONCE = frozenset({"bridge-killed"})
+MET_AT_ONCE = frozenset({"bridge-killed"})
 """Faults whose harm is done in the moment: how long they last has no meaning for whether they are met."""
 _TORN_READINGS_MIN = 1.0
 """So many of a fault's readings must meet a half-done write, on average over where in the write period they fall."""
@@ -100,7 +100,7 @@ def _unmet(scenario: Scenario, step: FaultStep | InnerFault, place: Path) -> Ite
     least = _INTERVALS_BROKEN * interval
     if seconds <= 0 or step.fault not in FAULTS:
         return
-    if step.fault not in _MET_AT_ONCE and seconds < least:
+    if step.fault not in MET_AT_ONCE and seconds < least:
         message = f"{step.fault} lasts {seconds:g} s, shorter than two intervals of the bridge ({least:g} s)"
         yield Objection((*place, "for"), message, "it could pass between two readings: make it longer")
     elif step.fault == "job-torn-writes":

@@ -13,6 +13,7 @@ The folder is appended to as the run goes, so an interrupted run has its part:
 ``wire.jsonl``     `WireSample` lines: bytes on the wire between bridge and collector
 ``back_end.jsonl``  `BackEndSeries` lines, where a Prometheus stands behind the collector
 ``bridge.log`` ``job.log`` ``sink.log`` ``relay.log``  what the processes printed
+``seal.json``      written last: the sha256 of every file above (see `harness/seal.py`); none of an interrupted run
 =================  =========================================================================
 
 Every ``t`` in these files is CLOCK_MONOTONIC in seconds, which all processes of one machine share. `load` turns it into
@@ -22,10 +23,13 @@ seconds since the run's origin. Wall time stands once, in `Meta`, for people.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 SCHEMA_VERSION = 1
 LINE_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl", "back_end.jsonl")
@@ -61,6 +65,8 @@ class Meta:
     interrupted: bool = False
     ended: float | None = None
     """When the last process of the run was gone."""
+    origin_unix_nano: int | None = None
+    """The wall clock at ``origin``, which the times of data points are held against; None: not recorded."""
     lines: dict[str, int] = field(default_factory=dict)
     """How many lines each file of lines had at the end: a record that lost some is damaged, not merely short."""
 
@@ -113,6 +119,9 @@ class JobProcess:
     started: float
     ended: float | None
     """When it said its end; None: it never did."""
+    model_name: str = ""
+    """As it stands in the file; empty: the ledger does not say."""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +155,12 @@ class Point:
     count: int | None = None
     """Of a histogram."""
     no_recorded_value: bool = False
+    unit: str | None = None
+    """In UCUM's notation, empty for a bare number; None: not recorded."""
+    temporality: str | None = None
+    """Of a sum or a histogram: cumulative | delta | unspecified; None: not recorded."""
+    monotonic: bool | None = None
+    """Of a sum; None: not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +261,14 @@ def load(run_dir: Path) -> RunRecord:
     """Read a run's folder; an interrupted run gives the part that it has.
 
     Raises:
-        RecordError: no run folder, an unknown version, or a damaged one; says which file and line.
+        RecordError: no run folder, an unknown version, a damaged one, or one that was changed after its run; says which
+            file and line.
     """
+    from harness import seal  # noqa: PLC0415 - it raises the error of this file
+
     meta = _meta(run_dir / "run.json")
+    if meta.complete and not meta.interrupted:
+        seal.check(run_dir)
     origin = meta.origin
 
     def read(name: str, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
@@ -271,11 +291,15 @@ def load(run_dir: Path) -> RunRecord:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
+        if path.exists() and not path.is_file():
+            raise RecordError(f"{path} is damaged: it is no regular file")
         found = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise RecordError(f"{path.parent} is no run folder: it has no {path.name}") from None
     except (OSError, ValueError) as problem:
         raise RecordError(f"{path} cannot be read: {problem}") from problem
+    except RecursionError:
+        raise RecordError(f"{path} is damaged: it is nested too deeply") from None
     if not isinstance(found, dict):
         raise RecordError(f"{path} holds no object")
     return found
@@ -286,11 +310,18 @@ def _meta(path: Path) -> Meta:
     version = found.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RecordError(f"{path} is of version {version!r}; this harness reads version {SCHEMA_VERSION}")
+    if unknown := sorted(found.keys() - {known.name for known in fields(Meta)}):
+        raise RecordError(f"{path} is damaged: nobody knows {unknown[0]!r}")
     try:
-        meta = Meta(**{**found, "bridge_command": tuple(found["bridge_command"])})
-        float(meta.origin)
-    except (TypeError, KeyError, ValueError) as problem:
-        raise RecordError(f"{path} is damaged: {problem}") from problem
+        meta = TypeAdapter(Meta).validate_json(json.dumps(found), strict=True)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        raise RecordError(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from problem
+    if not math.isfinite(meta.origin) or not math.isfinite(meta.ended or 0.0):
+        raise RecordError(f"{path} is damaged: origin and ended must be finite")
+    if meta.complete and (meta.ended is None or (uncounted := sorted(set(LINE_FILES) - meta.lines.keys()))):
+        what = "when it ended" if meta.ended is None else f"how many lines {uncounted[0]} had"
+        raise RecordError(f"{path} is damaged: the run ended, and it does not say {what}")
     return meta
 
 
@@ -315,8 +346,8 @@ def _whole_lines(path: Path, meta: Meta) -> list[bytes]:
         whole = []
     except OSError as problem:
         raise RecordError(f"{path} cannot be read: {problem}") from problem
-    if meta.complete and len(whole) != meta.lines.get(path.name, len(whole)):
-        raise RecordError(f"{path} is damaged: {len(whole)} lines, and the run ended with {meta.lines[path.name]}")
+    if meta.complete and len(whole) != (counted := meta.lines.get(path.name, 0)):
+        raise RecordError(f"{path} is damaged: {len(whole)} lines, and the run ended with {counted}")
     return whole
 
 
@@ -325,7 +356,7 @@ def _lines(path: Path, meta: Meta, build: Callable[[dict[str, Any]], _T]) -> tup
     for number, line in enumerate(_whole_lines(path, meta), start=1):
         try:
             built.append(build(json.loads(line)))
-        except (TypeError, KeyError, ValueError, AttributeError) as problem:
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError, RecursionError) as problem:
             raise RecordError(f"{path}:{number} is damaged: {type(problem).__name__}: {problem}") from problem
     return tuple(built)
 

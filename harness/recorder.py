@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from harness import seal
 from harness.record import LINE_FILES, Meta, RecordError, ResourceSample
 
 _MEND = "make room there, or give another folder with --out"
@@ -71,7 +72,9 @@ class Recorder:
         self._append("resources.jsonl", asdict(sample))
 
     def finish(self, *, error: str | None, interrupted: bool) -> None:
-        """Close the record: nothing is appended from now on. What could not be written is an error of the run.
+        """Close the record and seal it: nothing is appended from now on. An interrupted one gets no seal.
+
+        What could not be written is an error of the run.
 
         Raises:
             RecordError: the folder cannot be written.
@@ -92,6 +95,8 @@ class Recorder:
                 lines={name: _count_lines(self.run_dir / name) for name in self._line_files()},
             )
             self._save_meta()
+            if not interrupted:
+                seal.write(self.run_dir)
         except OSError as problem:
             raise RecordError(f"the record in {self.run_dir} cannot be completed: {problem}; {_MEND}") from problem
 

@@ -38,6 +38,9 @@ def judged_again(paths: Sequence[Path], *, save: bool) -> list[Judged]:
                 judgement = batch.judge_folder(folder, save=save)
             except (RecordError, LedgerError, OSError) as error:
                 judgement = Judgement(folder.name, "", Verdict.HARNESS_ERROR, f"{error}.", folder.name)
+            except Exception as error:  # noqa: BLE001 - one record that nobody can judge must not hide the others
+                reason = f"The record cannot be judged: {type(error).__name__}: {error}."
+                judgement = Judgement(folder.name, "", Verdict.HARNESS_ERROR, reason, folder.name)
             runs.append(Judged(judgement, folder))
     return runs
 

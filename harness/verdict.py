@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from harness import load
 from harness.checks import CHECKS, CheckResult, Verdict
+from harness.checks.contract import interval_seconds
 from harness.load import Load
+from harness.plausibility import MET_AT_ONCE, looser
 from harness.promises import Promises
 from harness.promises import load as load_promises
-from harness.record import RunRecord
+from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec, FaultStep, Scenario
 
 SCHEMA_VERSION = 1
@@ -46,15 +48,24 @@ class Judgement:
 
 
 def judge(record: RunRecord, promises: Promises | None = None) -> Judgement:
-    """Give the verdict of one run. Raises nothing for what a record holds."""
+    """Give the verdict of one run.
+
+    Where the run was not carried out to its end the checks are not asked: they would hold the bridge to what the
+    harness did itself.
+    """
     about = (record.meta.scenario, record.meta.rig)
     try:
         scenario = Scenario.from_record(record.scenario)
-    except (ValidationError, TypeError, ValueError) as error:
-        first = str(error).splitlines()[0]
+    except (ValidationError, TypeError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).splitlines()[:3])
         reason = f"The recorded scenario does not fit this version of the harness: {first}."
         return Judgement(*about, Verdict.HARNESS_ERROR, reason, record.meta.run)
     promises = promises or load_promises()
+    if reason := next(_changed(record, scenario, promises), None):
+        return Judgement(*about, Verdict.HARNESS_ERROR, reason, record.meta.run)
+    if not record.meta.complete or record.meta.interrupted:
+        results = tuple(_not_asked(record, spec) for spec in scenario.checks)
+        return Judgement(*about, *_overall(record, results, ()), record.meta.run, results, load=load.of(record))
     results = tuple(_result(record, spec, promises) for spec in scenario.checks)
     doubts = tuple(_doubts(record, scenario))
     verdict, reason = _overall(record, results, doubts)
@@ -79,6 +90,23 @@ def save(judgement: Judgement, run_dir: Path) -> None:
     """
     text = json.dumps(asdict(judgement), indent=2, ensure_ascii=False)
     (run_dir / VERDICT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _changed(record: RunRecord, scenario: Scenario, promises: Promises) -> Iterator[str]:
+    """Say what no scenario that was run can have had."""
+    if missing := sorted(scenario.model_dump(by_alias=True).keys() - record.scenario.keys()):
+        yield f"scenario.json is damaged: it has no {missing[0]}."
+    for spec in scenario.checks:
+        promise = promises.promises.get(spec.promise)
+        budget = promise.budgets.get(spec.check) if promise else None
+        if budget is not None and (message := looser(scenario, spec, budget)):
+            yield f"scenario.json was changed after the run: {spec.check}: {message}."
+
+
+def _not_asked(record: RunRecord, spec: CheckSpec) -> CheckResult:
+    reason = "The run was interrupted." if record.meta.interrupted else "The record breaks off."
+    unit = CHECKS[spec.check].unit if spec.check in CHECKS else ""
+    return CheckResult(spec.check, spec.promise, Verdict.INCONCLUSIVE, None, unit, None, None, 0, 1, reason)
 
 
 def _result(record: RunRecord, spec: CheckSpec, promises: Promises) -> CheckResult:
@@ -177,6 +205,24 @@ def _fault_doubts(
             if not event.data.get("ok"):
                 yield f"At {event.t:.1f} s the fault of {called} was not {what}: {_evidence(event.data)}."
                 break
+    if step is not None and fault not in MET_AT_ONCE:
+        yield from _unmet(record, events, called)
+
+
+def _unmet(record: RunRecord, events: Iterable[Event], called: str) -> Iterator[str]:
+    """A bridge looks once an interval: what was gone again within less may have met no reading."""
+    in_place: float | None = None
+    for event in events:
+        action = event.data.get("action")
+        if action == "inject":
+            in_place = event.t + float(event.data.get("took_seconds") or 0.0)
+        elif action == "heal" and in_place is not None:
+            held, in_place = event.t - in_place, None
+            if held < interval_seconds(record):
+                yield (
+                    f"The fault of {called} held for {held:.3g} s only, less than the bridge's interval of "
+                    f"{interval_seconds(record):g} s: perhaps no reading met it."
+                )
 
 
 def _evidence(data: dict[str, Any]) -> str:

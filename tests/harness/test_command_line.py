@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from harness import seal
 from harness.batch import Plan
 from harness.catalogue import entries, files
 from harness.command_line import cli
-from harness.record import RunRecord
+from harness.record import LINE_FILES, RunRecord
 from harness.scenario import Scenario
 from tests.harness.histories import good, process
 
@@ -54,9 +55,7 @@ def broken() -> RunRecord:
 
 def lay_down(record: RunRecord, scenario: Scenario, run_dir: Path) -> None:
     """Write a record's folder as a run would."""
-    run_dir.mkdir(parents=True)
-    meta = asdict(replace(record.meta, scenario=scenario.name, run=run_dir.name))
-    (run_dir / "run.json").write_text(json.dumps(meta))
+    run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "scenario.json").write_text(scenario.model_dump_json(by_alias=True))
     phases = [{"t": p.start, "kind": "phase", "data": {"name": p.name, "phase": p.kind}} for p in record.phases]
     lines = {
@@ -72,6 +71,11 @@ def lay_down(record: RunRecord, scenario: Scenario, run_dir: Path) -> None:
     }
     for name, found in lines.items():
         (run_dir / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
+    counted = {path.name: path.read_bytes().count(b"\n") for path in run_dir.glob("*.jsonl")}
+    lines_of = {**dict.fromkeys(LINE_FILES, 0), **counted}
+    meta = asdict(replace(record.meta, scenario=scenario.name, run=run_dir.name, lines=lines_of))
+    (run_dir / "run.json").write_text(json.dumps(meta))
+    seal.write(run_dir)
 
 
 @dataclass

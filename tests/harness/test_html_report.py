@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import batch
+from harness import batch, seal
 from harness.checks import Verdict
 from harness.record import Event, RunRecord
 from harness.reports import REPORTS, Judged
@@ -70,6 +70,7 @@ def lay(tmp_path: Path) -> Callable[..., Judged]:
         folder = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
         lay_down(record, scenario(name=name, **{"checks": CHECKS, **changes}), folder)
         (folder / "bridge.log").write_text(log)
+        seal.write(folder)
         return Judged(batch.judge_folder(folder), folder)
 
     return lay_one
@@ -173,6 +174,7 @@ def test_a_run_that_could_not_be_carried_out_shows_every_process_log(lay: Callab
     run = lay(replace(record, meta=replace(record.meta, error="The sink ended.")), log="bridge\n")
     assert run.folder is not None
     (run.folder / "sink.log").write_text("the sink's last words\n")
+    seal.write(run.folder)
 
     assert "the sink&#39;s last words" in page(run)
     assert "the sink&#39;s last words" not in page(lay(good()))

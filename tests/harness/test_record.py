@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import seal
 from harness.record import Export, Meta, Point, RecordError, ResourceSample, WireSample, load
 from harness.recorder import Recorder
 
@@ -113,6 +114,7 @@ def test_a_damaged_line_is_named_by_file_and_number(run_dir: Path, name: str, ba
     path = run_dir / name
     lines = path.read_text().splitlines()
     path.write_text("\n".join([bad, *lines[1:]]) + "\n")
+    seal.write(run_dir)
     with pytest.raises(RecordError, match=rf"{name}:1 is damaged"):
         load(run_dir)
 
@@ -133,7 +135,95 @@ def test_a_complete_run_that_lost_a_line_is_damaged(run_dir: Path, name: str):
     record(run_dir)
     path = run_dir / name
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    seal.write(run_dir)
     with pytest.raises(RecordError, match=f"{name} is damaged"):
+        load(run_dir)
+
+
+SEALED = ["run.json", "scenario.json", "events.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl", "bridge.log"]
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_a_complete_run_that_was_edited_is_damaged_and_the_file_is_named(run_dir: Path, name: str):
+    run_dir.mkdir()
+    (run_dir / "bridge.log").write_text("0.5\n")
+    record(run_dir)
+    path = run_dir / name
+    text = path.read_text()
+    path.write_text(text.replace("5", "4") if "5" in text else text + " ")
+    with pytest.raises(RecordError, match=rf"{name} is damaged: it is not as the run left it"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize("name", ["exports.jsonl", "scenario.json"])
+def test_a_complete_run_that_lost_a_file_is_damaged_and_the_file_is_named(run_dir: Path, name: str):
+    record(run_dir)
+    (run_dir / name).unlink()
+    with pytest.raises(RecordError, match=rf"{name} is damaged: it is gone"):
+        load(run_dir)
+
+
+def test_a_complete_run_to_which_a_ledger_was_added_is_damaged(run_dir: Path):
+    record(run_dir)
+    (run_dir / "ledger-2.jsonl").write_text("")
+    with pytest.raises(RecordError, match=r"ledger-2\.jsonl is not under the record's seal"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize(
+    "bad", [None, "", "{", "[]", "{}", '{"schema_version": 1, "sha256": {}}', "[" * 50_000, '{"schema_version": 2}']
+)
+def test_a_complete_run_without_a_whole_seal_is_damaged(run_dir: Path, bad: str | None):
+    record(run_dir)
+    (run_dir / "seal.json").unlink()
+    if bad is not None:
+        (run_dir / "seal.json").write_text(bad)
+    with pytest.raises(RecordError, match=r"seal\.json is (missing|damaged)"):
+        load(run_dir)
+
+
+def test_an_interrupted_run_has_no_seal_and_cannot_be_made_a_finished_one(run_dir: Path):
+    record(run_dir, interrupted=True)
+    assert not (run_dir / "seal.json").exists()
+    meta = json.loads((run_dir / "run.json").read_text())
+    (run_dir / "run.json").write_text(json.dumps({**meta, "interrupted": False}))
+    with pytest.raises(RecordError, match=r"seal\.json is missing"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"lines": None}, "lines"),
+        ({"lines": {}}, "how many lines back_end.jsonl had"),
+        ({"lines": {"events.jsonl": "3"}}, "lines"),
+        ({"ended": "x"}, "ended"),
+        ({"ended": None}, "when it ended"),
+        ({"origin": "0"}, "origin"),
+        ({"origin": float("nan")}, "finite"),
+        ({"complete": 1}, "complete"),
+        ({"seed": None}, "seed"),
+        ({"machine": []}, "machine"),
+        ({"bridge_command": "python"}, "bridge_command"),
+        ({"later": 1}, "nobody knows 'later'"),
+    ],
+)
+def test_a_description_of_the_run_with_a_wrong_value_is_damaged(run_dir: Path, changed: dict[str, object], said: str):
+    record(run_dir)
+    meta = json.loads((run_dir / "run.json").read_text())
+    (run_dir / "run.json").write_text(json.dumps({**meta, **changed}))
+    seal.write(run_dir)
+    with pytest.raises(RecordError, match=rf"run\.json is damaged: .*{said}"):
+        load(run_dir)
+
+
+@pytest.mark.parametrize("name", ["run.json", "scenario.json", "events.jsonl"])
+def test_what_is_nested_without_end_is_damaged(run_dir: Path, name: str):
+    record(run_dir)
+    count = (run_dir / name).read_text().count("\n")
+    (run_dir / name).write_text("[" * 50_000 + "\n" * count)
+    seal.write(run_dir)
+    with pytest.raises(RecordError, match=name):
         load(run_dir)
 
 

@@ -65,6 +65,47 @@ def test_an_interrupted_run_is_inconclusive():
     assert judge(replace(record, meta=replace(record.meta, interrupted=True))).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("changed", [{"interrupted": True}, {"complete": False}])
+def test_what_the_harness_ended_itself_is_not_held_against_the_bridge(changed: dict[str, bool]):
+    record = with_checks(good(exports=exports()[:5], events=(process(1.0, "ready"), process(7.5, "exited"))))
+
+    judgement = judge(replace(record, meta=replace(record.meta, **changed)))
+
+    assert {result.verdict for result in judgement.checks} == {Verdict.INCONCLUSIVE}
+    assert len(judgement.checks) == len(CHECKS)
+
+
+@pytest.mark.parametrize("key", ["job", "bridge", "stop", "timeline"])
+def test_a_recorded_scenario_that_lost_a_key_is_a_harness_error(key: str):
+    recorded = {name: value for name, value in good().scenario.items() if name != key}
+
+    judgement = judge(good(scenario=recorded))
+
+    assert judgement.verdict is Verdict.HARNESS_ERROR
+    assert key in judgement.reason
+
+
+@pytest.mark.parametrize("at_most", [31, 1e9, float("inf"), float("nan")])
+def test_a_recorded_limit_that_is_looser_than_the_documented_one_is_a_harness_error(at_most: float):
+    check = {"check": "arrival-latency", "promise": "latency"}
+
+    assert "documented limit" not in judge(with_checks(good(), {**check, "at_most": 30})).reason
+    judgement = judge(with_checks(good(), {**check, "at_most": at_most}))
+
+    assert judgement.verdict is Verdict.HARNESS_ERROR
+    assert "scenario.json was changed after the run: arrival-latency: at_most" in judgement.reason
+
+
+def test_a_fault_that_was_gone_within_one_interval_proves_nothing():
+    record = with_checks(outage())
+    brief = tuple(replace(e, t=6.5) if e.data["action"] == "heal" else e for e in record.events)
+
+    judgement = judge(replace(record, events=brief))
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "held for 0.5 s only, less than the bridge's interval of 1 s" in judgement.reason
+
+
 def test_a_scenario_of_another_version_of_the_format_is_a_harness_error():
     assert judge(good(scenario={"name": "x", "future": 1})).verdict is Verdict.HARNESS_ERROR
 
