@@ -95,3 +95,12 @@ def test_the_bridge_imports_nothing_that_its_memory_cannot_afford():
         ).stdout.split()
     )
     assert not loaded & {"asyncio", "grpc", "http.server", "pydantic", "psutil", "ssl", "rich", "click", "yaml"}
+
+
+@pytest.mark.parametrize("package", ["bridge", "harness"])
+def test_no_file_is_missing_in_the_index_of_architecture(package: str):
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    index = page.partition(f"### `{package}/`")[2].partition("\n### ")[0]
+    rooms = [*(ROOT / package).glob("*.py"), *(ROOT / package / "transports").glob("*.py")]
+    names = {path.relative_to(ROOT / package).as_posix() for path in rooms if path.name != "__init__.py"}
+    assert set(re.findall(r"^- `([\w/]+\.py)`", index, re.MULTILINE)) == names
