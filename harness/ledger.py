@@ -38,6 +38,8 @@ class _StartLine(_Line):
     pid: int
     job: str
     job_id: str = ""
+    model_name: str = ""
+    dataset: str = ""
     period_seconds: Annotated[float, Field(ge=0)]
     write_mode: str
 
@@ -200,7 +202,7 @@ class _Story:
         start = self._start
         if start is None:
             return ()
-        return (JobProcess(1, start.pid, start.job_id, start.t - self._origin, ended),)
+        return (JobProcess(1, start.pid, start.job_id, start.t - self._origin, ended, start.model_name, start.dataset),)
 
     def _control(self, t: float, *, paused: bool) -> None:
         if paused and self._paused_since is None:

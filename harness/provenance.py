@@ -51,6 +51,7 @@ def meta(scenario: str, rig: str, bridge_command: tuple[str, ...], run_dir: Path
         seed=seed,
         started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         origin=time.monotonic(),
+        origin_unix_nano=time.time_ns(),
         versions=versions(),
         machine=machine(),
         commit=commit(),

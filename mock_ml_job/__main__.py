@@ -58,6 +58,8 @@ def _run(settings: Settings, work: Work, stop: Stop) -> None:
             start,
             job=settings.kind,
             job_id=settings.job_id,
+            model_name=settings.model_name,
+            dataset=settings.dataset,
             period_seconds=settings.write_interval_seconds,
             write_mode=settings.write_mode,
         )

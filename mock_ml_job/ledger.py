@@ -2,7 +2,8 @@
 
 Times are CLOCK_MONOTONIC in seconds, which all processes of one machine share. Lines::
 
-    {"kind": "start", "t": ..., "pid": ..., "job": "mock", "job_id": ..., "period_seconds": ..., "write_mode": "rename"}
+    {"kind": "start", "t": ..., "pid": ..., "job": "mock", "job_id": ..., "model_name": ..., "dataset": ...,
+     "period_seconds": ..., "write_mode": "rename"}
     {"kind": "write", "sequence": 1, "t": ..., "due": ..., "sha256": "...", "values": {"epoch": 1, ...}}
     {"kind": "control", "t": ..., "applied": {"paused": true, "torn_hold_seconds": 0.0, ...}}
     {"kind": "end", "t": ..., "writes": N, "missed": M}
@@ -39,8 +40,18 @@ class Ledger:
     def __exit__(self, *_exception: object) -> None:
         os.close(self._descriptor)
 
-    def start(self, t: float, *, job: str, job_id: str, period_seconds: float, write_mode: WriteMode) -> None:
-        """Note the job's start."""
+    def start(
+        self,
+        t: float,
+        *,
+        job: str,
+        job_id: str,
+        model_name: str,
+        dataset: str,
+        period_seconds: float,
+        write_mode: WriteMode,
+    ) -> None:
+        """Note the job's start, and the names that stand in its file."""
         self._line(
             {
                 "kind": "start",
@@ -48,6 +59,8 @@ class Ledger:
                 "pid": os.getpid(),
                 "job": job,
                 "job_id": job_id,
+                "model_name": model_name,
+                "dataset": dataset,
                 "period_seconds": period_seconds,
                 "write_mode": write_mode,
             }

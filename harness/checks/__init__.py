@@ -8,6 +8,7 @@ from __future__ import annotations
 from harness.checks import (
     back_end,
     delivery,
+    exact,
     fields,
     freshness,
     latency,
@@ -29,6 +30,7 @@ CHECKS: dict[str, Check] = {
         *delivery.CHECKS,
         *fields.CHECKS,
         *totals.CHECKS,
+        *exact.CHECKS,
         *series.CHECKS,
         *freshness.CHECKS,
         *overflow.CHECKS,

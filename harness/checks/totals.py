@@ -12,24 +12,24 @@ from harness.checks.contract import Check, Measure
 from harness.record import Point, RunRecord, Write
 from harness.scenario import CheckSpec
 
-_SUM_TOLERANCE = 1e-6  # of the sum: a double adds up rounding errors
+SUM_TOLERANCE = 1e-6  # of the sum: a double adds up rounding errors
 
 Wrong = tuple[float, str]
 
 
 def counters_match(record: RunRecord, _spec: CheckSpec) -> Measure:
     """Count totals that fall without a new start, exceed what the job did, or leave out what was seen to be done."""
-    done = _Done(record)
+    done = Done(record)
     compared, wrong = 0, list[Wrong]()
     for metric, name in COUNTERS.items():
-        for steps in _of_each_job(record, metric):
+        for steps in steps_of_each_job(record, metric):
             compared += len(steps)
             wrong += _wrong_totals(metric, name, steps, done)
     return _measure(wrong, compared, "totals are what the job did, as far as it was seen")
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """A total at the sink, and the write that the tick showed."""
 
     arrival: Arrival
@@ -39,22 +39,23 @@ class _Step:
 
     @property
     def total(self) -> float:
+        """The counter's number, or the histogram's sum."""
         return float(self.point.value or 0)
 
 
-def _of_each_job(record: RunRecord, metric: str) -> list[list[_Step]]:
+def steps_of_each_job(record: RunRecord, metric: str) -> list[list[Step]]:
     """The points of one metric for each job by its name, in order of arrival."""
-    found: dict[str, list[_Step]] = {}
+    found: dict[str, list[Step]] = {}
     for arrival in arrivals(record):
         if arrival.write is None or arrival.index is None:
             continue
         point = arrival.update.valued(metric, arrival.write.job_id)
         if point is not None and point.value is not None:
-            found.setdefault(arrival.write.job_id, []).append(_Step(arrival, arrival.write, arrival.index, point))
+            found.setdefault(arrival.write.job_id, []).append(Step(arrival, arrival.write, arrival.index, point))
     return list(found.values())
 
 
-class _Done:
+class Done:
     """What the job had really done at each of its writes: all processes of that job together."""
 
     def __init__(self, record: RunRecord) -> None:
@@ -82,25 +83,25 @@ def _reached(write: Write, epoch: float, batch: float) -> tuple[float, float]:
     return float(write.values.get("epoch", epoch + (now < batch))), float(now)
 
 
-def _wrong_totals(metric: str, name: str, steps: Sequence[_Step], done: _Done) -> Iterator[Wrong]:
+def _wrong_totals(metric: str, name: str, steps: Sequence[Step], done: Done) -> Iterator[Wrong]:
     counted = 0.0
-    before: _Step | None = None
+    before: Step | None = None
     for step in steps:
         fell = before is not None and step.total < before.total
         if before is not None and fell and step.point.start_time_unix_nano == before.point.start_time_unix_nano:
             yield _at(step, f"{metric} fell from {before.total:g} to {step.total:g} without a new start")
         grown = step.total if before is None or fell else step.total - before.total
         counted += grown
-        certain = 0.0 if before is None else _certain(before.write, step.write, name)
+        least = 0.0 if before is None else certain(before.write, step.write, name)
         true = done.by(step.index, name)
         if counted > true:
             yield _at(step, f"{metric} has counted {counted:g} where the job had done {true:g}")
-        elif grown < certain:
-            yield _at(step, f"{metric} grew by {grown:g} where {certain:g} were seen to be done")
+        elif grown < least:
+            yield _at(step, f"{metric} grew by {grown:g} where {least:g} were seen to be done")
         before = step
 
 
-def _certain(before: Write, now: Write, name: str) -> float:
+def certain(before: Write, now: Write, name: str) -> float:
     """How much was certainly done between two writes that were both read."""
     old, new = before.values.get(name), now.values.get(name)
     epochs = before.values.get("epoch"), now.values.get("epoch")
@@ -115,13 +116,13 @@ def histograms_match(record: RunRecord, _spec: CheckSpec) -> Measure:
     """Count ticks at which a histogram did not grow by exactly the readings that were new."""
     compared, wrong = 0, list[Wrong]()
     for metric, name in HISTOGRAMS.items():
-        for steps in _of_each_job(record, metric):
+        for steps in steps_of_each_job(record, metric):
             compared += max(0, len(steps) - 1)
             wrong += _wrong_counts(metric, name, steps, record.ledger.writes)
     return _measure(wrong, compared, "steps of histograms count each new reading once")
 
 
-def _wrong_counts(metric: str, name: str, steps: Sequence[_Step], writes: Sequence[Write]) -> Iterator[Wrong]:
+def _wrong_counts(metric: str, name: str, steps: Sequence[Step], writes: Sequence[Write]) -> Iterator[Wrong]:
     for before, step in pairwise(steps):
         old, new = before.point.count or 0, step.point.count or 0
         if new < old:
@@ -144,10 +145,10 @@ def _wrong_counts(metric: str, name: str, steps: Sequence[_Step], writes: Sequen
 
 
 def _is_one_of(added: float, values: Iterable[float], *, scale: float) -> bool:
-    return any(abs(added - value) <= _SUM_TOLERANCE * max(1.0, abs(scale)) for value in values)
+    return any(abs(added - value) <= SUM_TOLERANCE * max(1.0, abs(scale)) for value in values)
 
 
-def _at(step: _Step, what: str) -> Wrong:
+def _at(step: Step, what: str) -> Wrong:
     t = step.arrival.t
     return t, f"at {t:.1f} s, with write {step.write.sequence}, {what}"
 

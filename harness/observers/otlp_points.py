@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no type hints
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags, Metric
 
 
 class NotARequestError(ValueError):
@@ -44,6 +44,7 @@ def _points(metric: Metric) -> Iterator[dict[str, Any]]:
     kind = metric.WhichOneof("data")
     if kind is None:
         return
+    told = _told(metric, kind)
     for point in getattr(metric, kind).data_points:
         line: dict[str, Any] = {
             "metric": metric.name,
@@ -52,6 +53,7 @@ def _points(metric: Metric) -> Iterator[dict[str, Any]]:
             "time_unix_nano": point.time_unix_nano,
             "start_time_unix_nano": point.start_time_unix_nano,
             "attributes": _attributes(point.attributes),
+            **told,
         }
         if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
             line["no_recorded_value"] = True
@@ -62,6 +64,17 @@ def _points(metric: Metric) -> Iterator[dict[str, Any]]:
             line["value"] = point.sum
             line["count"] = point.count
         yield line
+
+
+def _told(metric: Metric, kind: str) -> dict[str, Any]:
+    """What a metric says of all its points."""
+    told: dict[str, Any] = {"unit": metric.unit}
+    if kind in {"sum", "histogram", "exponential_histogram"}:
+        name = AggregationTemporality.Name(getattr(metric, kind).aggregation_temporality)
+        told["temporality"] = name.removeprefix("AGGREGATION_TEMPORALITY_").lower()
+    if kind == "sum":
+        told["monotonic"] = metric.sum.is_monotonic
+    return told
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> Attributes:

@@ -17,7 +17,7 @@ from harness.lives import ProcessLife
 from harness.ports import HeldPort
 from harness.processes import Process
 from harness.rigs.contract import Deliveries, RigError, Setting
-from harness.scenario import RUN_FOLDER, Need, RigName
+from harness.scenario import RUN_FOLDER, SERVICE_NAME, Need, RigName
 
 _READY_SECONDS = 20.0
 """To start a Python process that imports grpc, on a machine that is busy."""
@@ -161,7 +161,7 @@ class EmbeddedStanding:
         bridge = self._setting.scenario.bridge
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.ground.collector.port}",
-            "OTEL_SERVICE_NAME": "bridge-under-test",
+            "OTEL_SERVICE_NAME": SERVICE_NAME,
             "METRICS_FILE_PATH": str(self.ground.metrics_file),
             "COLLECTION_INTERVAL": f"{bridge.interval:g}",
             "LOG_LEVEL": bridge.log_level,

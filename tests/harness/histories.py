@@ -112,6 +112,7 @@ def good(**changes: object) -> RunRecord:
             seed=1,
             started_at="2026-01-01T00:00:00+00:00",
             origin=0.0,
+            origin_unix_nano=0,
             versions={},
             machine={},
             complete=True,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS
+from harness.checks.documented import UNITS
 from harness.record import Export, JobProcess, Ledger, Point, RunRecord, Write
+from harness.scenario import SERVICE_NAME
 from tests.harness.histories import fault, good, scenario
 
 START = 1
 JOB = "a-job"
 NEXT = "the-next-job"
+MODEL, DATASET = "a-model", "a-dataset"
+RESOURCE: dict[str, str | int | float | bool] = {"service.name": SERVICE_NAME}
 GAUGE_FIELDS = tuple(GAUGES.values())
 
 
@@ -44,7 +49,13 @@ def writes(
 
 
 def point(metric: str, kind: str, value: float | None, t: float, job_id: str = JOB, **more: int | bool) -> Point:
-    return Point(metric, kind, value, int(t * 1e9), START, {"job.id": job_id}, **more)  # type: ignore[arg-type]  # a table
+    told = {"job.id": job_id, "model.name": MODEL, "dataset": DATASET}
+    facts: dict[str, Any] = {"unit": UNITS[metric], **more}
+    if kind != "gauge":
+        facts["temporality"] = "cumulative"
+    if kind == "sum":
+        facts["monotonic"] = True
+    return Point(metric, kind, value, int(t * 1e9), START, told, **facts)
 
 
 def tick(t: float, shown: Write, totals: dict[str, float], counts: dict[str, tuple[int, float]]) -> Export:
@@ -53,14 +64,14 @@ def tick(t: float, shown: Write, totals: dict[str, float], counts: dict[str, tup
     points = [point(m, "gauge", shown.values[f], t, job_id) for m, f in GAUGES.items() if f in shown.values]
     points += [point(metric, "sum", total, t, job_id) for metric, total in totals.items()]
     points += [point(metric, "histogram", total, t, job_id, count=n) for metric, (n, total) in counts.items()]
-    return Export(t, "OK", 1000, {}, tuple(points))
+    return Export(t, "OK", 1000, RESOURCE, tuple(points))
 
 
 def ends(t: float, metrics: Iterable[str], job_id: str = JOB) -> Export:
     """A call that ends series."""
     kinds = dict.fromkeys(GAUGES, "gauge") | dict.fromkeys(COUNTERS, "sum") | dict.fromkeys(HISTOGRAMS, "histogram")
     flagged = tuple(point(metric, kinds[metric], None, t, job_id, no_recorded_value=True) for metric in metrics)
-    return Export(t, "OK", 100, {}, flagged)
+    return Export(t, "OK", 100, RESOURCE, flagged)
 
 
 def ticks(made: Iterable[Write]) -> tuple[Export, ...]:
@@ -96,7 +107,9 @@ def complete(made: Iterable[Write] | None = None) -> RunRecord:
     """A good run with all nine metrics at the sink."""
     made = tuple(made or writes())
     seen = {one.process: one.job_id for one in made}
-    processes = tuple(JobProcess(number, 100 + number, job_id, 0.4, 17.0) for number, job_id in sorted(seen.items()))
+    processes = tuple(
+        JobProcess(number, 100 + number, job_id, 0.4, 17.0, MODEL, DATASET) for number, job_id in sorted(seen.items())
+    )
     return replace(good(), ledger=Ledger(made, 2.0, (), 17.0, 0, processes), exports=ticks(made))
 
 

@@ -161,7 +161,12 @@ def test_a_ledger_that_cannot_be_read_is_an_error_of_the_record(path: Path):
 
 
 def test_the_writes_of_several_processes_are_one_register_in_the_order_in_which_they_became_visible(tmp_path: Path):
-    first = text({**START, "job_id": "a"}, write(1, 101.0), write(2, 104.0), end(105.0, writes=2, missed=1))
+    first = text(
+        {**START, "job_id": "a", "model_name": "m", "dataset": "d"},
+        write(1, 101.0),
+        write(2, 104.0),
+        end(105.0, writes=2, missed=1),
+    )
     second = text({**START, "t": 102.0, "pid": 8, "job_id": "b"}, write(1, 103.0), end(106.0, writes=1, missed=2))
     (tmp_path / "ledger.jsonl").write_text(first)
     (tmp_path / "ledger-2.jsonl").write_text(second)
@@ -172,9 +177,9 @@ def test_the_writes_of_several_processes_are_one_register_in_the_order_in_which_
         (3, 4.0, "a", 1),
     ]
     assert (made.missed, made.ended) == (3, 5.0)
-    assert [(one.number, one.pid, one.job_id, one.ended) for one in made.processes] == [
-        (1, 7, "a", 5.0),
-        (2, 8, "b", 6.0),
+    assert [(p.number, p.pid, p.job_id, p.ended, p.model_name, p.dataset) for p in made.processes] == [
+        (1, 7, "a", 5.0, "m", "d"),
+        (2, 8, "b", 6.0, "", ""),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 
 from harness.control import Control, ControlError
 from harness.observers.otlp_points import points_of
@@ -69,6 +69,7 @@ def test_a_call_is_written_down_with_its_points(sink: SinkUnderTest):
             "time_unix_nano": 5,
             "start_time_unix_nano": 0,
             "attributes": {"job.id": "j"},
+            "unit": "",
         }
     ]
     state = sink.control.ask("state")
@@ -96,6 +97,22 @@ def test_every_kind_of_point_is_decoded():
         ("s", "sum", 7, None, False),
         ("h", "histogram", 1.5, 3, False),
         ("e", "gauge", None, None, True),
+    ]
+
+
+def test_unit_temporality_and_monotonicity_come_with_each_point():
+    built = request()
+    metrics = built.resource_metrics[0].scope_metrics[0].metrics
+    metrics.add(name="s").sum.data_points.add(as_int=7)
+    metrics[-1].sum.is_monotonic = True
+    metrics[-1].sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    metrics.add(name="h", unit="ms").histogram.data_points.add(count=3, sum=1.5)
+    metrics[-1].histogram.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+    _, points = points_of(built.SerializeToString())
+    assert [(p["unit"], p.get("temporality"), p.get("monotonic")) for p in points] == [
+        ("", None, None),
+        ("", "cumulative", True),
+        ("ms", "delta", None),
     ]
 
 

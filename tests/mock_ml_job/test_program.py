@@ -101,6 +101,8 @@ def test_a_mock_job_ends_by_itself_after_its_last_batch(start: Start):
         "pid": program.process.pid,
         "job": "mock",
         "job_id": "a-job",
+        "model_name": "resnet-50",
+        "dataset": "imagenet",
         "period_seconds": 0.01,
         "write_mode": "rename",
     }
