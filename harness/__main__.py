@@ -58,6 +58,8 @@ def _said(sentence: str, code: int) -> int:
 
 def _written() -> bool:
     """Bring out what was said so far; False: nobody takes it, and the interpreter must not try again at its end."""
+    if sys.stdout is None:  # closed by who started us: nothing is wanted
+        return True
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:

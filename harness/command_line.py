@@ -180,17 +180,19 @@ def judge(run_dir: Path) -> int:
                 metavar="RUN_DIR...")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(list(REPORTS)), default="console", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; by default the screen.")
-def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> None:
-    """Draw the verdicts of saved records."""
+def report(run_dirs: tuple[Path, ...], form: str, out: Path | None) -> int:
+    """Draw the verdicts of saved records. Exits 0, whatever they are; 4 where a record cannot be read."""
     runs = judged_again(run_dirs, save=False)
+    code = 0 if all(run.readable for run in runs) else HARNESS_ERROR
     if out is None:
         click.echo(REPORTS[form](runs), nl=False)
-        return
+        return code
     try:
         write_report(form, runs, out)
     except OSError as error:
         raise click.UsageError(f"{out} cannot be written: {error.strerror}") from None
     click.echo(f"{out}")
+    return code
 
 
 @cli.command()

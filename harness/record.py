@@ -274,7 +274,7 @@ def load(run_dir: Path) -> RunRecord:
     def read(name: str, build: Callable[[dict[str, Any]], _T]) -> tuple[_T, ...]:
         return _lines(run_dir / name, meta, build)
 
-    events = tuple(sorted(read("events.jsonl", lambda line: Event(**_timed(line, origin))), key=lambda one: one.t))
+    events = tuple(sorted(read("events.jsonl", lambda line: _event(line, origin)), key=lambda one: one.t))
     ended = None if meta.ended is None else meta.ended - origin
     return RunRecord(
         meta=replace(meta, ended=ended),
@@ -327,6 +327,15 @@ def _meta(path: Path) -> Meta:
 
 def _timed(line: Mapping[str, Any], origin: float) -> dict[str, Any]:
     return {**line, "t": line["t"] - origin}
+
+
+def _event(line: Mapping[str, Any], origin: float) -> Event:
+    event = Event(**_timed(line, origin))
+    if not isinstance(event.data, dict):
+        raise TypeError("data is no object")
+    if event.kind == "phase":
+        event.data["name"], event.data["phase"]
+    return event
 
 
 def _export(line: Mapping[str, Any], origin: float) -> Export:

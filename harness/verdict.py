@@ -17,7 +17,7 @@ from harness.load import Load
 from harness.plausibility import MET_AT_ONCE, looser
 from harness.promises import Promises
 from harness.promises import load as load_promises
-from harness.record import Event, RunRecord
+from harness.record import Event, RecordError, RunRecord
 from harness.scenario import CheckSpec, FaultStep, Scenario
 
 SCHEMA_VERSION = 1
@@ -54,15 +54,12 @@ def judge(record: RunRecord, promises: Promises | None = None) -> Judgement:
     harness did itself.
     """
     about = (record.meta.scenario, record.meta.rig)
-    try:
-        scenario = Scenario.from_record(record.scenario)
-    except (ValidationError, TypeError, ValueError, RecursionError) as error:
-        first = " ".join(str(error).splitlines()[:3])
-        reason = f"The recorded scenario does not fit this version of the harness: {first}."
-        return Judgement(*about, Verdict.HARNESS_ERROR, reason, record.meta.run)
     promises = promises or load_promises()
-    if reason := next(_changed(record, scenario, promises), None):
-        return Judgement(*about, Verdict.HARNESS_ERROR, reason, record.meta.run)
+    try:
+        scenario = scenario_of(record)
+        _see_that_no_limit_was_loosened(scenario, promises)
+    except RecordError as error:
+        return Judgement(*about, Verdict.HARNESS_ERROR, str(error), record.meta.run)
     if not record.meta.complete or record.meta.interrupted:
         results = tuple(_not_asked(record, spec) for spec in scenario.checks)
         return Judgement(*about, *_overall(record, results, ()), record.meta.run, results, load=load.of(record))
@@ -92,15 +89,28 @@ def save(judgement: Judgement, run_dir: Path) -> None:
     (run_dir / VERDICT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _changed(record: RunRecord, scenario: Scenario, promises: Promises) -> Iterator[str]:
-    """Say what no scenario that was run can have had."""
+def scenario_of(record: RunRecord) -> Scenario:
+    """Return the scenario as it was run.
+
+    Raises:
+        RecordError: ``scenario.json`` is damaged, or of another version of the format.
+    """
+    try:
+        scenario = Scenario.from_record(record.scenario)
+    except (ValidationError, TypeError, ValueError, RecursionError) as error:
+        first = " ".join(str(error).splitlines()[:3])
+        raise RecordError(f"The recorded scenario does not fit this version of the harness: {first}.") from error
     if missing := sorted(scenario.model_dump(by_alias=True).keys() - record.scenario.keys()):
-        yield f"scenario.json is damaged: it has no {missing[0]}."
+        raise RecordError(f"scenario.json is damaged: it has no {missing[0]}.")
+    return scenario
+
+
+def _see_that_no_limit_was_loosened(scenario: Scenario, promises: Promises) -> None:
     for spec in scenario.checks:
         promise = promises.promises.get(spec.promise)
         budget = promise.budgets.get(spec.check) if promise else None
         if budget is not None and (message := looser(scenario, spec, budget)):
-            yield f"scenario.json was changed after the run: {spec.check}: {message}."
+            raise RecordError(f"scenario.json was changed after the run: {spec.check}: {message}.")
 
 
 def _not_asked(record: RunRecord, spec: CheckSpec) -> CheckResult:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.ledger import LedgerError
 from harness.record import Meta, RecordError, RunRecord
 from harness.record import load as load_record
-from harness.verdict import Judgement
+from harness.verdict import Judgement, scenario_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,21 @@ class Judged:
     folder: Path | None = None
     """The run's folder; None: it was not run."""
 
+    @property
+    def readable(self) -> bool:
+        """Whether the run left a record that can be read, or was not run at all."""
+        return self.folder is None or self.record() is not None
+
     def record(self) -> RunRecord | None:
         """Read what the run saw; None: it was not run, or left no record that can be read."""
+        if self.folder is None:
+            return None
         try:
-            return None if self.folder is None else load_record(self.folder)
+            record = load_record(self.folder)
+            scenario_of(record)
         except (RecordError, LedgerError, OSError):
             return None
+        return record
 
 
 Report = Callable[[Sequence[Judged]], str]

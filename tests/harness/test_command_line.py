@@ -20,6 +20,7 @@ from harness.batch import Plan
 from harness.catalogue import entries, files
 from harness.command_line import cli
 from harness.record import LINE_FILES, RunRecord
+from harness.reports import REPORTS
 from harness.scenario import Scenario
 from tests.harness.histories import good, process
 
@@ -321,6 +322,117 @@ def test_a_damaged_record_is_a_harness_error_and_no_traceback(invoke: Callable[.
 
     assert result.exit_code == 4
     assert "HARNESS ERROR" in result.output
+
+
+DEEP = "[" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("run.json", lambda _: DEEP),
+        ("run.json", lambda text: text.replace('"ended": 19.0', '"ended": "x"')),
+        ("run.json", lambda text: text.replace('"lines": {', '"lines": null, "x": {')),
+        ("scenario.json", lambda _: DEEP),
+        ("scenario.json", lambda text: text.replace('"job"', '"jobb"')),
+        ("scenario.json", lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "bridge"})),
+        ("scenario.json", lambda _: "{}"),
+        ("events.jsonl", lambda text: '{"t":1,"kind":"phase","data":[]}\n' * text.count("\n")),
+        ("events.jsonl", lambda text: '{"t":1,"kind":"phase","data":{}}\n' * text.count("\n")),
+        ("exports.jsonl", lambda text: f"{DEEP}\n" * text.count("\n")),
+        ("seal.json", lambda _: "{}"),
+    ],
+)
+@pytest.mark.parametrize("sealed_again", [True, False])
+def test_whatever_is_damaged_is_a_harness_error_in_every_report(
+    invoke: Callable[..., Result], tmp_path: Path, name: str, damage: Callable[[str], str], sealed_again: bool
+):
+    invoke("run", "GOOD")
+    (folder,) = (tmp_path / "runs").glob("good-*")
+    text = (folder / name).read_text()
+    (folder / name).write_text(damage(text))
+    assert (folder / name).read_text() != text
+    if sealed_again and name != "seal.json":
+        seal.write(folder)
+
+    judged = invoke("judge", str(folder))
+
+    assert judged.exit_code == 4
+    assert "HARNESS ERROR" in judged.output
+    for form in REPORTS:
+        drawn = invoke("report", str(folder), "--format", form)
+        assert (drawn.exit_code, drawn.exception.__class__) == (4, SystemExit)
+
+
+def program(*words: str, stdout: object = subprocess.PIPE, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    command = [sys.executable, "-m", "harness", *words]
+    environment = {**os.environ, **more}
+    return subprocess.run(
+        command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment
+    )
+
+
+@pytest.mark.parametrize("words", [["list"], ["doctor", "--rig", "embedded"]])
+def test_output_that_cannot_be_written_is_4_and_a_sentence(words: list[str]):
+    with Path("/dev/full").open("w") as full:
+        done = program(*words, stdout=full)
+
+    assert done.returncode == 4
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_that_nobody_reads_is_no_fail():
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = program("list", stdout=writing)
+
+    os.close(writing)
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+IMPORT_RAISES = """
+import sys
+class Raising:
+    def find_spec(self, name, path=None, target=None):
+        if name == "harness.command_line":
+            raise {error}
+sys.meta_path.insert(0, Raising())
+from harness.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        ("KeyboardInterrupt()", 130, "interrupted\n"),
+        ("RuntimeError('no such luck')", 4, "bridge-harness: RuntimeError: no such luck"),
+    ],
+)
+def test_whatever_comes_while_it_is_imported_is_a_sentence(error: str, code: int, said: str):
+    script = IMPORT_RAISES.format(error=error)
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_traceback_of_a_defect_is_there_for_who_asks_for_it():
+    script = IMPORT_RAISES.format(error="RuntimeError('no such luck')")
+    environment = {**os.environ, "BRIDGE_HARNESS_DEBUG": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+
+    assert "Traceback" in done.stderr
 
 
 def test_list_names_every_scenario_and_what_it_proves(invoke: Callable[..., Result]):
