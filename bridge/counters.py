@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bridge.mapping import MetricRule
 
@@ -19,8 +20,7 @@ TOTAL_MAX = 2**63 - 1
 """OTLP's integers end here, and one step more would make the whole request impossible to encode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one reading adds to one counter.
 
     Attributes:

@@ -18,15 +18,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class BridgeError(Exception):
     """The root: catching it catches what the bridge raises on purpose, and nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One setting that is wrong.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.errors import BridgeError, FileChanging, FileMissing, MetricsFileError, SnapshotError
 from bridge.metrics_file import MetricsFile, Reading
@@ -13,8 +13,7 @@ LOOK_AGAIN_SECONDS = (0.005, 0.010, 0.020)
 """A writer caught half-way is given these pauses to finish: 35 ms in all, so that a tick stays short."""
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """A reading that was not seen before.
 
     Attributes:

@@ -6,8 +6,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bridge.errors import MetricsFileError, SnapshotError
 from bridge.exit_rule import ExitRule
@@ -28,16 +27,14 @@ class Stop(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """The time, passed in so that tests and simulations can have their own."""
 
     monotonic: Callable[[], float]
     time_ns: Callable[[], int]
 
 
-@dataclass(frozen=True, slots=True)
-class LoopStats:
+class LoopStats(NamedTuple):
     """What the loop did so far, as another thread may see it."""
 
     reads: Mapping[str, int]

@@ -6,16 +6,14 @@ no table of its own then neither reads nor parses one, which saves memory and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["gauge", "counter", "histogram"]
 FieldPath = tuple[str | int, ...]
 """Keys of objects, and places in lists: from 0, or from -1 at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRule:
+class MetricRule(NamedTuple):
     """One field and the metric that it becomes.
 
     Attributes:
@@ -38,16 +36,14 @@ class MetricRule:
     restarts_with: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeRule:
+class AttributeRule(NamedTuple):
     """One piece of metadata and the attribute of every point that it becomes."""
 
     path: FieldPath
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """The whole table, and where the file says when it was written and when its job began."""
 
     metrics: tuple[MetricRule, ...]

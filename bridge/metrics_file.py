@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bridge.errors import FileChanging, FileMissing, FileTooLarge, FileUnreadable, MetricsFileError, NotARegularFile
 
@@ -23,8 +23,7 @@ _KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Which file, and which state of it, as the system sees it."""
 
     device: int
@@ -32,8 +31,7 @@ class Identity:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One look at the metrics file that gave bytes.
 
     Attributes:

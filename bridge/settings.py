@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from bridge import endpoint
@@ -93,8 +93,7 @@ class Settings:
         return {"service.instance.id": host_name} | given | {"service.name": name}
 
 
-@dataclass(frozen=True, slots=True)
-class Knob:
+class Knob(NamedTuple):
     """One setting as the environment has it.
 
     Attributes:

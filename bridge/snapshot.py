@@ -7,10 +7,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from bridge.errors import SnapshotError
 from bridge.mapping import DEFAULT, FieldPath, Kind, spelled
@@ -58,16 +57,14 @@ FUTURE_MAX_NANOSECONDS = 24 * 3600 * 10**9
 """How far the job's clock may be ahead of ours: a day covers a wrong time zone, which is common."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """One field that is not carried, and why. ``field`` is its place in the file as `mapping.spelled` has it."""
 
     field: str
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All that one reading says.
 
     Attributes:

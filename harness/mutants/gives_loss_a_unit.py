@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from bridge import instruments
 from bridge.__main__ import main
@@ -14,11 +13,11 @@ made = instruments.Instruments.__init__
 
 def make(self: instruments.Instruments, resource: dict[str, str], since_unix_nano: int, table: Mapping) -> None:
     """Make instruments of another table."""
-    made(self, resource, since_unix_nano, replace(table, metrics=tuple(map(_with_unit, table.metrics))))
+    made(self, resource, since_unix_nano, table._replace(metrics=tuple(map(_with_unit, table.metrics))))
 
 
 def _with_unit(rule: MetricRule) -> MetricRule:
-    return replace(rule, unit="1") if rule.name == "ml.training.loss" else rule
+    return rule._replace(unit="1") if rule.name == "ml.training.loss" else rule
 
 
 if __name__ == "__main__":

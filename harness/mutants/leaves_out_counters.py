@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from bridge import instruments
 from bridge.__main__ import main
@@ -15,7 +14,7 @@ made = instruments.Instruments.__init__
 def make(self: instruments.Instruments, resource: dict[str, str], since_unix_nano: int, table: Mapping) -> None:
     """Make instruments of the gauges in the table."""
     gauges = tuple(rule for rule in table.metrics if rule.kind == "gauge")
-    made(self, resource, since_unix_nano, replace(table, metrics=gauges))
+    made(self, resource, since_unix_nano, table._replace(metrics=gauges))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 
 from bridge import snapshot
 from bridge.__main__ import main
@@ -23,7 +22,7 @@ def parse(reading: Reading, table: Table = DEFAULT) -> Snapshot:
     try:
         return parse_or_raise(reading, table)
     except SnapshotError:
-        return parse_or_raise(replace(reading, data=json.dumps(ZEROS).encode()), table)
+        return parse_or_raise(reading._replace(data=json.dumps(ZEROS).encode()), table)
 
 
 if __name__ == "__main__":

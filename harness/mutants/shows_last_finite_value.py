@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from bridge import snapshot
 from bridge.__main__ import main
@@ -20,7 +19,7 @@ def parse(reading: Reading, table: Table = DEFAULT) -> Snapshot:
     """Fill what is missing with what was there before."""
     parsed = parse_as_it_is(reading, table)
     last.update(parsed.values)
-    return replace(parsed, values=dict(last))
+    return parsed._replace(values=dict(last))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from bridge import counters
 from bridge.__main__ import main
@@ -16,7 +15,7 @@ first = counters._first  # noqa: SLF001 - what the defect stands on
 def skewed(rule: MetricRule, value: int, epoch: int | None, *, appeared: bool) -> Step:
     """Begin a thousand too high."""
     step = first(rule, value, epoch, appeared=appeared)
-    return replace(step, added=step.added + 1000)
+    return step._replace(added=step.added + 1000)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_a_bridge_that_reads_and_delivers_is_live_and_ready(bridge: Bridge):
 
 
 def test_neither_the_file_nor_the_collector_has_a_part_in_being_live(bridge: Bridge):
-    bridge.loop = dataclasses.replace(LOOP, trouble="/shared/current.json is not there", news_at_seconds=None)
+    bridge.loop = LOOP._replace(trouble="/shared/current.json is not there", news_at_seconds=None)
     bridge.stats = dataclasses.replace(STATS, failures_in_a_row=7, last_delivery_at=None)
     assert bridge.asked("/live")[0] == 200
     assert bridge.asked("/ready") == (
@@ -72,7 +72,7 @@ def test_neither_the_file_nor_the_collector_has_a_part_in_being_live(bridge: Bri
 
 
 def test_a_bridge_that_has_seen_nothing_yet_is_live_and_not_ready(bridge: Bridge):
-    bridge.loop = dataclasses.replace(LOOP, ticked_at_seconds=None, news_at_seconds=None)
+    bridge.loop = LOOP._replace(ticked_at_seconds=None, news_at_seconds=None)
     bridge.stats = dataclasses.replace(STATS, last_delivery_at=None)
     assert bridge.asked("/live")[0] == 200
     assert bridge.asked("/ready")[1]["reasons"] == ["no metrics file was read yet", "nothing was delivered yet"]
@@ -80,7 +80,7 @@ def test_a_bridge_that_has_seen_nothing_yet_is_live_and_not_ready(bridge: Bridge
 
 @pytest.mark.parametrize("ticked_at", [100.0, None])
 def test_a_loop_that_ticks_no_more_is_not_live(bridge: Bridge, ticked_at: float | None):
-    bridge.loop = dataclasses.replace(LOOP, ticked_at_seconds=ticked_at)
+    bridge.loop = LOOP._replace(ticked_at_seconds=ticked_at)
     bridge.now = 140.0
     assert bridge.asked("/live")[0] == 200
     bridge.now = 140.5

@@ -125,7 +125,7 @@ def test_before_the_first_snapshot_and_delivery_their_figures_are_absent():
     names = {
         name
         for name, _ in Bench(
-            dataclasses.replace(LOOP, news_at_seconds=None), dataclasses.replace(STATS, last_delivery_at=None)
+            LOOP._replace(news_at_seconds=None), dataclasses.replace(STATS, last_delivery_at=None)
         ).series()
     }
     assert METRICS.keys() - names == {"ml.bridge.snapshot.age", "ml.bridge.export.last_success.timestamp"}
@@ -171,7 +171,7 @@ def everything() -> Bench:
     fields = {LeftOut(f"section.field_{n}", "out-of-range"): 1 for n in range(5000)}
     calls = dict.fromkeys((*STATUS_NAMES, "NO_ANSWER", "INTERNAL_ERROR"), 1)
     return Bench(
-        dataclasses.replace(LOOP, reads=dict.fromkeys(READ_RESULTS, 1), left_out=fields),
+        LOOP._replace(reads=dict.fromkeys(READ_RESULTS, 1), left_out=fields),
         dataclasses.replace(STATS, calls=calls),
     )
 
@@ -192,7 +192,7 @@ def test_the_results_of_a_look_are_all_there_are():
 def test_a_series_keeps_its_place_when_more_fields_are_left_out():
     bench = everything()
     before = bench.series().keys()
-    bench.loop = dataclasses.replace(bench.loop, left_out={**bench.loop.left_out, LeftOut("one.more", "nan"): 1})
+    bench.loop = bench.loop._replace(left_out={**bench.loop.left_out, LeftOut("one.more", "nan"): 1})
     assert bench.series().keys() == before
 
 
