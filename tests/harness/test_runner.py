@@ -309,6 +309,7 @@ def test_the_bridge_sees_the_contracts_variables_and_nothing_of_the_harness(
     assert seen == [
         "BRIDGE_LOG_FORMAT",
         "COLLECTION_INTERVAL",
+        "HARNESS_PROCESS",
         "LANG",
         "LOG_LEVEL",
         "METRICS_FILE_PATH",
