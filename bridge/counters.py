@@ -32,7 +32,7 @@ class Step(NamedTuple):
     whole: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Seen:
     value: int
     epoch: int | None

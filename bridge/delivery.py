@@ -29,6 +29,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
+from typing import NamedTuple
 
 from bridge.otlp import Busy, Delivered, Outcome, Refused, Unreachable
 from bridge.outbox import INTERNAL_ERROR, REFUSED, Outbox, Request
@@ -72,8 +73,7 @@ class Bounds:
     """Times in a row that our own code may break on one request alone (about 30 s) before it is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Send these in one call, then tell the outcome."""
 
     requests: tuple[Request, ...]
@@ -81,8 +81,7 @@ class Send:
     """From now. A stop can make it shorter meanwhile: see `Delivery.call_ends_at`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing to do for so long; None: until something is put, or stop."""
 
     seconds: float | None
@@ -93,15 +92,13 @@ class Done:
     """Drained, or the budget is spent: no further call is made. `Delivery.abandon` counts what is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """An outcome beside OTLP's: our own code around the call raised what nothing there should raise."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What happened so far, and what waits. Counts are of requests where nothing else is said."""
 
     put: int
@@ -135,8 +132,7 @@ class Stats:
         return sum(self.dropped.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What a spool has to know of the queue."""
 
     endangered: bool

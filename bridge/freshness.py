@@ -14,7 +14,7 @@ SLIP_INTERVALS = 3
 """For so many intervals a missing or broken file may be a slip; then its gauges end."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Bad:
     """The looks in a row that found no whole file."""
 

@@ -172,7 +172,7 @@ class Instruments:
         return next(rule for rule in self._table.metrics if rule.name == name)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Series:
     """What there is of one set of attributes.
 

@@ -61,7 +61,7 @@ def set_up(level: str, form: str = "text", stream: TextIO | None = None) -> None
     logging.raiseExceptions = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Said:
     at_seconds: float
     unsaid: int = 0

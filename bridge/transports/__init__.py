@@ -6,12 +6,10 @@ always by the deadline. There is one file (or room) for each way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """How a call ended, as gRPC says it."""
 
     status: int

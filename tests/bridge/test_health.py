@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import socket
 import time
@@ -20,10 +19,13 @@ from harness.waiting import wait_until
 LOOP = LoopStats(
     reads={"new": 1}, left_out={}, broken_ticks=0, ticked_at_seconds=100.0, news_at_seconds=90.0, trouble=None
 )
-STATS = dataclasses.replace(
-    Delivery(Bounds(), None).stats(),  # type: ignore[arg-type]  # nothing is drawn
-    delivered=1,
-    last_delivery_at=99.0,
+STATS = (
+    Delivery(Bounds(), None)
+    .stats()
+    ._replace(  # type: ignore[arg-type]  # nothing is drawn
+        delivered=1,
+        last_delivery_at=99.0,
+    )
 )
 
 
@@ -60,7 +62,7 @@ def test_a_bridge_that_reads_and_delivers_is_live_and_ready(bridge: Bridge):
 
 def test_neither_the_file_nor_the_collector_has_a_part_in_being_live(bridge: Bridge):
     bridge.loop = LOOP._replace(trouble="/shared/current.json is not there", news_at_seconds=None)
-    bridge.stats = dataclasses.replace(STATS, failures_in_a_row=7, last_delivery_at=None)
+    bridge.stats = STATS._replace(failures_in_a_row=7, last_delivery_at=None)
     assert bridge.asked("/live")[0] == 200
     assert bridge.asked("/ready") == (
         503,
@@ -73,7 +75,7 @@ def test_neither_the_file_nor_the_collector_has_a_part_in_being_live(bridge: Bri
 
 def test_a_bridge_that_has_seen_nothing_yet_is_live_and_not_ready(bridge: Bridge):
     bridge.loop = LOOP._replace(ticked_at_seconds=None, news_at_seconds=None)
-    bridge.stats = dataclasses.replace(STATS, last_delivery_at=None)
+    bridge.stats = STATS._replace(last_delivery_at=None)
     assert bridge.asked("/live")[0] == 200
     assert bridge.asked("/ready")[1]["reasons"] == ["no metrics file was read yet", "nothing was delivered yet"]
 

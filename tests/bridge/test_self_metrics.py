@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -32,15 +31,18 @@ LOOP = LoopStats(
     news_at_seconds=95.0,
     trouble=None,
 )
-STATS = dataclasses.replace(
-    Delivery(Bounds(), None).stats(),  # type: ignore[arg-type]  # nothing is drawn
-    put=12,
-    delivered=10,
-    rejected_points=4,
-    calls={"OK": 9, "UNAVAILABLE": 2, "NO_ANSWER": 1},
-    queue_count=2,
-    queue_bytes=960,
-    last_delivery_at=98.0,
+STATS = (
+    Delivery(Bounds(), None)
+    .stats()
+    ._replace(  # type: ignore[arg-type]  # nothing is drawn
+        put=12,
+        delivered=10,
+        rejected_points=4,
+        calls={"OK": 9, "UNAVAILABLE": 2, "NO_ANSWER": 1},
+        queue_count=2,
+        queue_bytes=960,
+        last_delivery_at=98.0,
+    )
 )
 
 
@@ -123,10 +125,7 @@ def test_each_figure_stands_under_its_name():
 
 def test_before_the_first_snapshot_and_delivery_their_figures_are_absent():
     names = {
-        name
-        for name, _ in Bench(
-            LOOP._replace(news_at_seconds=None), dataclasses.replace(STATS, last_delivery_at=None)
-        ).series()
+        name for name, _ in Bench(LOOP._replace(news_at_seconds=None), STATS._replace(last_delivery_at=None)).series()
     }
     assert METRICS.keys() - names == {"ml.bridge.snapshot.age", "ml.bridge.export.last_success.timestamp"}
 
@@ -159,7 +158,7 @@ def test_they_are_given_once_an_interval_and_are_the_newest_then():
     assert bench.made.when_due() is None
     assert bench.asked == 1, "what is not due is not even asked for"
     bench.now += 0.2
-    bench.stats = dataclasses.replace(STATS, delivered=99)
+    bench.stats = STATS._replace(delivered=99)
     encoded = bench.made.when_due()
     assert encoded is not None
     assert b"ml.bridge.requests.delivered" in encoded
@@ -172,7 +171,7 @@ def everything() -> Bench:
     calls = dict.fromkeys((*STATUS_NAMES, "NO_ANSWER", "INTERNAL_ERROR"), 1)
     return Bench(
         LOOP._replace(reads=dict.fromkeys(READ_RESULTS, 1), left_out=fields),
-        dataclasses.replace(STATS, calls=calls),
+        STATS._replace(calls=calls),
     )
 
 
