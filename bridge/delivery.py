@@ -87,8 +87,7 @@ class Wait(NamedTuple):
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """Drained, or the budget is spent: no further call is made. `Delivery.abandon` counts what is left."""
 
 

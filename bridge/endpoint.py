@@ -24,7 +24,7 @@ _TARGET = re.compile(
     r"(?:(?P<scheme>https?)://|dns:///)?"
     rf"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>{_LABEL}(?:\.{_LABEL})*\.?))"
     r"(?::(?P<port>[0-9]{1,5}))?/?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 

@@ -7,7 +7,7 @@ google/rpc/error_details.proto and google/protobuf/duration.proto.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no type hints
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -48,8 +48,7 @@ _RETRY_INFO = b"google.rpc.RetryInfo"
 _VARINT_BYTES_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """The collector took the request, perhaps not every point of it."""
 
     rejected_points: int = 0
@@ -59,8 +58,7 @@ class Delivered:
     status: str | None = "OK"
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(NamedTuple):
     """There was no answer: the connection could not be made, broke, or time was over."""
 
     reason: str
@@ -68,8 +66,7 @@ class Unreachable:
     status: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(NamedTuple):
     """The collector answered and asks for patience: the same request may be sent again later."""
 
     reason: str
@@ -78,8 +75,7 @@ class Busy:
     status: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The collector refused the request for good: sending it again would not help."""
 
     reason: str
