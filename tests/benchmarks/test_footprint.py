@@ -1,0 +1,60 @@
+"""The footprint's arithmetic and verdict; its figures are the benchmark's own business."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.footprint import Line, paired, spread
+from benchmarks.full_queue import documents
+from bridge.metrics_file import Identity, Reading
+from bridge.snapshot import parse
+from harness.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("measured", "bound", "holds"), [(1.2, 1.2, True), (1.21, 1.2, False), (9.9, None, True)])
+def test_a_figure_holds_up_to_its_bound(measured: float, bound: float | None, *, holds: bool):
+    assert Line("a figure", measured, bound, "", "").holds is holds
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    assert paired([2.0, 9.0, 3.0], [1.0, 3.0, 1.0]) == 3.0
+    assert spread([2.0, 1.0]) == "1.000 to 2.000"
+
+
+def test_its_documents_are_whole_snapshots_and_differ():
+    first, second = documents(2)
+    assert first != second
+    for document in (first, second):
+        assert parse(Reading(document, Identity(1, 1, 1), 0.0, 1_800_000_000 * 10**9)).left_out == ()
+
+
+def test_what_waits_is_delivered_whole_and_each_request_is_as_long_as_the_others(tmp_path: Path):
+    with (tmp_path / "sink.log").open("w") as log:
+        sink = subprocess.Popen(
+            [sys.executable, "-m", "harness.observers.sink", "--out", str(tmp_path / "exports.jsonl")],
+            cwd=ROOT,
+            stdout=log,
+        )
+    try:
+        said = tmp_path / "sink.log"
+        wait_until(lambda: said.read_text().endswith("\n"), within=20, what="the sink's port")
+        port = said.read_text().strip().rpartition(":")[2]
+        ended = subprocess.run(
+            [sys.executable, "-m", "benchmarks.full_queue", f"http://127.0.0.1:{port}", str(tmp_path / "x"), "200"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+    finally:
+        sink.terminate()
+        sink.wait(10)
+    told = json.loads(ended.stdout)
+    assert (told["queued"], told["dropped"], told["delivered"]) == (200, 0, 200)
+    assert told["request_bytes_min"] == told["request_bytes_max"]
