@@ -225,3 +225,9 @@ def test_the_process_is_asked_for_real():
     process = self_metrics.this_process()
     assert process.user_seconds > 0
     assert 2**20 < process.resident_bytes < 2**40
+
+
+def test_the_document_names_every_result_and_every_reason_for_a_drop():
+    told = {row[0]: set(row[4].split("`")) for row in rows()}
+    assert told["ml.bridge.file.reads"] >= set(READ_RESULTS)
+    assert told["ml.bridge.requests.dropped"] >= set(outbox.DROP_REASONS)
