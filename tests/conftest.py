@@ -1,8 +1,9 @@
-"""In CI nothing is skipped because something was missing: such a skip fails the session."""
+"""For all tests: in CI a skip because something was missing fails the session; Ctrl-C works wherever they run."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -14,6 +15,12 @@ ALLOWED_SKIPS = (
 """Facts of a machine that no installation changes."""
 
 skipped: dict[str, str] = {}
+
+
+def pytest_configure() -> None:
+    # A shell that starts something in the background has it ignore SIGINT, and so would every child of a test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
