@@ -16,9 +16,9 @@ import pytest
 
 from bridge.delivery import Bounds
 from tests.simulation.collector_moods import MOODS
-from tests.simulation.delivery_model import InvariantBrokenError
 from tests.simulation.delivery_world import World
 from tests.simulation.schedules import Schedule, Spell, draw_schedule, shrink
+from tests.simulation.seeds import run_or_shrink
 
 SECONDS = float(os.environ.get("SIMULATION_SECONDS", "3"))
 SEED = os.environ.get("SIMULATION_SEED")
@@ -26,24 +26,8 @@ SEED = os.environ.get("SIMULATION_SEED")
 log = logging.getLogger(__name__)
 
 
-def fails(schedule: Schedule) -> bool:
-    try:
-        World(schedule).run()
-    except InvariantBrokenError:
-        return True
-    return False
-
-
 def run_seed(seed: int) -> World:
-    schedule = draw_schedule(seed)
-    try:
-        return World(schedule).run()
-    except InvariantBrokenError as broken:
-        short = shrink(schedule, fails)
-        pytest.fail(
-            f"seed {seed}: {broken}\nrepeat it: SIMULATION_SEED={seed} python -m pytest {__file__}\n"
-            f"the shortest schedule that still fails: {short}"
-        )
+    return run_or_shrink(seed, draw_schedule(seed), lambda schedule: World(schedule).run(), shrink, file=__file__)
 
 
 @pytest.mark.timeout(SECONDS + 120)

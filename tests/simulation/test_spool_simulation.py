@@ -13,7 +13,7 @@ import time
 import pytest
 
 from bridge.delivery import Bounds
-from tests.simulation.delivery_model import InvariantBrokenError
+from tests.simulation.seeds import run_or_shrink
 from tests.simulation.spool_schedules import SpoolSchedule, SpoolSpell, draw_spool_schedule, shrink_spool
 from tests.simulation.spool_world import SpoolWorld
 
@@ -23,24 +23,10 @@ SEED = os.environ.get("SIMULATION_SEED")
 log = logging.getLogger(__name__)
 
 
-def fails(schedule: SpoolSchedule) -> bool:
-    try:
-        SpoolWorld(schedule).run()
-    except InvariantBrokenError:
-        return True
-    return False
-
-
 def run_seed(seed: int) -> SpoolWorld:
-    schedule = draw_spool_schedule(seed)
-    try:
-        return SpoolWorld(schedule).run()
-    except InvariantBrokenError as broken:
-        short = shrink_spool(schedule, fails)
-        pytest.fail(
-            f"seed {seed}: {broken}\nrepeat it: SIMULATION_SEED={seed} python -m pytest {__file__}\n"
-            f"the shortest schedule that still fails: {short}"
-        )
+    return run_or_shrink(
+        seed, draw_spool_schedule(seed), lambda schedule: SpoolWorld(schedule).run(), shrink_spool, file=__file__
+    )
 
 
 @pytest.mark.timeout(SECONDS + 120)

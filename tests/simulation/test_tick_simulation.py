@@ -19,7 +19,8 @@ from bridge.intake import Intake, News
 from bridge.loop import Loop
 from tests.simulation.delivery_model import InvariantBrokenError
 from tests.simulation.schedules import shrink
-from tests.simulation.tick_world import TickSchedule, TickWorld, draw_tick_schedule
+from tests.simulation.seeds import run_or_shrink
+from tests.simulation.tick_world import TickWorld, draw_tick_schedule
 
 SECONDS = float(os.environ.get("SIMULATION_SECONDS", "3"))
 SEED = os.environ.get("SIMULATION_SEED")
@@ -33,24 +34,10 @@ def _silent(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "bridge")
 
 
-def fails(schedule: TickSchedule) -> bool:
-    try:
-        TickWorld(schedule).run()
-    except InvariantBrokenError:
-        return True
-    return False
-
-
 def run_seed(seed: int, hours: float = HOURS) -> TickWorld:
-    schedule = draw_tick_schedule(seed, hours)
-    try:
-        return TickWorld(schedule).run()
-    except InvariantBrokenError as broken:
-        short = shrink(schedule, fails)
-        pytest.fail(
-            f"seed {seed}: {broken}\nrepeat it: SIMULATION_SEED={seed} python -m pytest {__file__}\n"
-            f"the shortest schedule that still fails: {short}"
-        )
+    return run_or_shrink(
+        seed, draw_tick_schedule(seed, hours), lambda schedule: TickWorld(schedule).run(), shrink, file=__file__
+    )
 
 
 @pytest.mark.timeout(SECONDS + 120)
