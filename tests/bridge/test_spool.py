@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -202,21 +203,25 @@ def test_a_request_larger_than_half_of_the_bound_is_left_out(path: Path):
 # The disk refuses
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files() -> Iterator[None]:
-    """As on a full disk, a write past 10 000 bytes of a file goes in half, and then fails."""
+    """As on a full disk, a write past 10 000 bytes of a file goes in half, and then fails.
+
+    The limit is this whole process': pytest's own output may be such a file, so it holds for one write only.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_write_that_goes_in_half_keeps_its_whole_records_and_raises(path: Path):
     spool = begin(path)
-    with pytest.raises(SpoolError, match="cannot be written to: File too large"):
+    with pytest.raises(SpoolError, match="cannot be written to: File too large"), small_files():
         spool.write([Request(number, os.urandom(900), 900) for number in range(1, 30)])
     assert spool.written_through == 10
     assert spool.kept() == set(range(1, 11))
