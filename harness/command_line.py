@@ -120,7 +120,7 @@ def schema() -> None:
 @click.option(
     "--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True, help="What to run on."
 )
-@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default this Python's -m bridge.")
+@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default the rig's own: see README.")
 @click.option("--profile", type=click.Choice(get_args(Profile)), help="Only these; smoke when no scenario is named.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of everything random; by default a new one, which is shown.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, show_default=True, help="How often to run each.")
@@ -142,8 +142,8 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
 ) -> int:
     """Run scenarios (all of the smoke profile by default) and give their verdicts."""
     chosen = select(words, profile=profile, folder=scenario_folder())
-    command = _command(bridge)
     starter: Starter = context.obj or Starter()
+    command = _command(bridge, starter.bridge_command(rig))
     seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
     skipped = {entry.scenario.name: reason for entry in chosen if (reason := starter.why_not(entry.scenario, rig))}
     plans = _plans([entry for entry in chosen if entry.scenario.name not in skipped], rig, seed, repeat, out)
@@ -231,7 +231,7 @@ def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="About how long.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the faults; by default a new one, which is shown.")
 @click.option("--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True)
-@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default this Python's -m bridge.")
+@click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default the rig's own: see README.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True,
               help="Where the records go.")  # fmt: skip
 def soak(  # noqa: PLR0917 - click passes by name; the command's options are these
@@ -240,7 +240,7 @@ def soak(  # noqa: PLR0917 - click passes by name; the command's options are the
     """Break things at random from one seed; where it fails, find the fewest faults that still do."""
     starter: Starter = context.obj or Starter()
     seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
-    order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge)), out)
+    order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge, starter.bridge_command(rig))), out)
     run_one = functools.partial(starter.carry_out, bridge_command=order.bridge_command, keep=False)
     console, interrupt = _console(), threading.Event()
     with _signals_set(interrupt), Progress(console, 1) as watcher:
@@ -274,9 +274,9 @@ def _console() -> Console:
     return console
 
 
-def _command(bridge: str | None) -> list[str]:
+def _command(bridge: str | None, default: Sequence[str]) -> list[str]:
     if bridge is None:
-        return [sys.executable, "-m", "bridge"]
+        return list(default)
     try:
         words = shlex.split(bridge)
     except ValueError as error:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.job_control import JobControl, JobError
-from harness.processes import Process, Processes
+from harness.processes import Processes
+from harness.started import Started
 
 END_SECONDS = 5.0
 """From SIGTERM, or SIGKILL, to the job's end: a batch of real training may be under way."""
@@ -17,7 +18,7 @@ NUMBERS_APART = 11_000_000
 SECOND_PACE = 0.73
 """A second job's write period as a part of the first one's: of two in step one would never be seen."""
 
-Launch = Callable[[str, Mapping[str, str]], Process]
+Launch = Callable[[str, Mapping[str, str]], Started]
 """Starts the job's program in a role, with variables beyond those of the scenario."""
 
 
@@ -39,13 +40,13 @@ class Jobs:
         self._processes = processes
         self._run_dir = run_dir
         self._started = 0
-        self._process: Process | None = None
-        self._second: Process | None = None
+        self._process: Started | None = None
+        self._second: Started | None = None
         self._control: JobControl | None = None
         self.job_id = job_id
         self.period_seconds = period_seconds
 
-    def start(self, job_id: str | None = None) -> Process:
+    def start(self, job_id: str | None = None) -> Started:
         """Start the job, or start it again; from now on it takes the orders.
 
         Args:
@@ -168,7 +169,7 @@ class Jobs:
         if self._process is not None:
             self._processes.signal(self._process, number)
 
-    def _end(self, process: Process | None, number: signal.Signals) -> None:
+    def _end(self, process: Started | None, number: signal.Signals) -> None:
         if process is None or process.exit is not None:
             return
         self._processes.signal(process, number)

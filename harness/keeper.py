@@ -3,18 +3,23 @@
 Run by path as a program of its own, in a session of its own. It reads ``+GROUP MARK`` and ``-GROUP MARK`` lines from
 the pipe that the harness holds open; when the pipe ends, the harness is gone, and every group still on the list is
 killed, and with it the strays: processes that left the group, known by the mark that they inherited in their
-environment.
+environment. ``!NUMBER COMMAND`` (a JSON list) is a command to carry out then, for what no signal ends; ``~NUMBER done``
+calls it off.
 """
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 
 MARK = "HARNESS_PROCESS"
 """The environment variable that a child of a run and all that come from it carry."""
 _ROUNDS = 5
 """A stray that is just starting another one is met in the next round."""
+_COMMAND_SECONDS = 120.0
+"""An engine that answers no longer must not keep the keeper for ever."""
 
 
 def marked(mark: str) -> list[int]:
@@ -46,16 +51,37 @@ def end_strays(mark: str) -> None:
 
 
 def main(pipe: int) -> None:
-    """Follow the list until the harness is gone, then kill what is on it."""
+    """Follow the list until the harness is gone, then kill what is on it and carry out what was promised."""
     groups: set[tuple[int, str]] = set()
+    promised: dict[int, list[str]] = {}
     with os.fdopen(pipe, "r", encoding="ascii") as lines:
         for line in lines:
-            group, mark = line[1:].split()
-            (groups.add if line.startswith("+") else groups.discard)((int(group), mark))
-    for number, mark in groups:
+            number, rest = line[1:].split(maxsplit=1)
+            if line.startswith("!"):
+                promised[int(number)] = json.loads(rest)
+            elif line.startswith("~"):
+                promised.pop(int(number), None)
+            else:
+                (groups.add if line.startswith("+") else groups.discard)((int(number), rest.strip()))
+    for group, mark in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(number, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
         end_strays(mark)
+    for _, command in sorted(promised.items(), reverse=True):
+        carry_out(command)
+
+
+def carry_out(command: list[str]) -> None:
+    """Run a command to its end. What it says is lost: nobody is there to read it."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(  # noqa: S603 - the harness promised it
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
 
 
 if __name__ == "__main__":

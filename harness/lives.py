@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable
 
 from harness.faults import FaultError
-from harness.processes import Process, ProcessError, Processes
+from harness.processes import Processes
+from harness.started import ProcessError, Started
 
 GONE_SECONDS = 5.0
 """A killed process is gone in milliseconds; one that is not hangs in the kernel."""
@@ -23,7 +24,7 @@ class ProcessLife:
     """
 
     def __init__(
-        self, role: str, processes: Processes, current: Callable[[], Process | None], start: Callable[[], object]
+        self, role: str, processes: Processes, current: Callable[[], Started | None], start: Callable[[], object]
     ) -> None:
         self.role = role
         self.meant_to_be_gone = False
@@ -61,7 +62,7 @@ class ProcessLife:
         except ProcessError as problem:
             raise FaultError(str(problem)) from problem
 
-    def _running(self) -> Process:
+    def _running(self) -> Started:
         process = self._current()
         if process is None or process.exit is not None:
             raise FaultError(f"the {self.role} does not run")

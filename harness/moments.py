@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness import procfs
 from harness.faults import Ground, Seen
 from harness.faults.file import is_json_object
-from harness.processes import Process
+from harness.started import Started
 from harness.waiting import Patience, WaitedTooLongError
 
 HALF_WRITTEN_SECONDS = 0.02
@@ -48,7 +48,7 @@ class _Half:
         return not is_json_object(data)
 
 
-def starting(bridge: Process, calls: Callable[[], int], patience: Patience) -> Seen:
+def starting(bridge: Started, calls: Callable[[], int], patience: Patience) -> Seen:
     """Return when a bridge that was just started has used some CPU time, and has not called the sink yet.
 
     Args:
@@ -72,7 +72,7 @@ def starting(bridge: Process, calls: Callable[[], int], patience: Patience) -> S
     return Seen(ok=made == 0, evidence=f"it had used {_used_seconds(bridge):.2f} s of CPU time and made {made} calls")
 
 
-def _used_seconds(bridge: Process) -> float:
+def _used_seconds(bridge: Started) -> float:
     try:
         return procfs.cpu_seconds(bridge.pid)
     except OSError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -19,36 +20,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from harness import keeper, procfs
+from harness import keeper, procfs, started
+from harness.cgroups import Cgroup
+from harness.started import LOG_BYTES_MAX, STOP_SECONDS, Exit, ProcessError, Started
+
+__all__ = ["LOG_BYTES_MAX", "STOP_SECONDS", "Exit", "Process", "ProcessError", "Processes", "Started", "new_mark"]
 
 _KEEPER = Path(keeper.__file__)
-LOG_BYTES_MAX = 64 * 1024 * 1024
-"""What is kept of one process' output: one that prints without end must not fill the disk."""
 _LOG_LOOK_SECONDS = 0.5
-_TAIL_BYTES = 4000
-_LINE_CHARACTERS_MAX = 200
 _numbers = itertools.count(1)
-STOP_SECONDS = 3.0
-"""From SIGTERM to SIGKILL, for processes whose end nobody measures."""
 _KILLED_SECONDS = 10.0
 """A killed process that is not gone after this hangs in the kernel."""
 
 
-class ProcessError(Exception):
-    """A process could not be started, or could not be brought to its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """The end of a process: when (CLOCK_MONOTONIC, seconds) and how (negative: the signal that killed it)."""
-
-    t: float
-    code: int
+def new_mark() -> str:
+    """Return a name that nothing else on this machine has or had since its boot."""
+    return f"{os.getpid()}.{next(_numbers)}.{time.monotonic_ns()}"
 
 
 class Process:
@@ -56,19 +47,22 @@ class Process:
 
     Args:
         role: job, bridge, sink, relay, ...
-        started: the child.
+        child: it.
         log: the file that it prints into.
         mark: what it and all that come from it carry in their environment.
     """
 
-    def __init__(self, role: str, started: subprocess.Popen[bytes], log: Path, mark: str) -> None:
+    cgroup: Cgroup | None = None
+    """It shares that of the harness."""
+
+    def __init__(self, role: str, child: subprocess.Popen[bytes], log: Path, mark: str) -> None:
         self.role = role
         self.mark = mark
-        self.pid = started.pid
+        self.pid = child.pid
         self.log = log
-        self._popen = started
-        self._pidfd = os.pidfd_open(started.pid)
-        self.create_time = procfs.create_time(started.pid)
+        self._popen = child
+        self._pidfd = os.pidfd_open(child.pid)
+        self.create_time = procfs.create_time(child.pid)
         self._ended: Exit | None = None
         self._gone = threading.Event()
 
@@ -118,23 +112,11 @@ class Process:
 
     def last_lines(self, count: int = 3) -> str:
         """What it printed last, on one line, for a sentence about its end."""
-        with contextlib.suppress(OSError):
-            with self.log.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                text = log.read(_TAIL_BYTES).decode(errors="replace")
-            lines = [line.strip() for line in text.splitlines()[-count:] if line.strip()]
-            return " / ".join(
-                f"{line[:_LINE_CHARACTERS_MAX]}..." if len(line) > _LINE_CHARACTERS_MAX else line for line in lines
-            )
-        return ""
+        return started.last_lines(self.log, count)
 
     def bound_log(self) -> None:
         """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
-        with contextlib.suppress(OSError):
-            if self.log.stat().st_size > LOG_BYTES_MAX:
-                os.truncate(self.log, LOG_BYTES_MAX // 2)
-                with self.log.open("ab") as log:  # it is open for appending in the child, too
-                    log.write(b"\n[the harness: output beyond %d bytes was cut off here]\n" % LOG_BYTES_MAX)
+        started.bound_log(self.log, LOG_BYTES_MAX)
 
     def _reaped(self, children: Iterable[psutil.Process]) -> Exit:
         ended = self.wait(_KILLED_SECONDS)
@@ -197,6 +179,15 @@ class _Keeper:
         with contextlib.suppress(OSError):
             os.write(self._pipe, f"-{group} {mark}\n".encode())
 
+    def promise(self, number: int, command: Sequence[str]) -> None:
+        """Have a command carried out when the harness is killed."""
+        os.write(self._pipe, f"!{number} {json.dumps(list(command))}\n".encode())
+
+    def release(self, number: int) -> None:
+        """What it would have cleared away is gone."""
+        with contextlib.suppress(OSError):
+            os.write(self._pipe, f"~{number} done\n".encode())
+
     def close(self) -> None:
         """All are gone: the keeper ends too."""
         os.close(self._pipe)
@@ -210,9 +201,9 @@ class Processes:
         on_event: told of each start, exit and signal as ``(t, process, action, facts)``; may be called from any thread.
     """
 
-    def __init__(self, on_event: Callable[[float, Process, str, dict[str, object]], None]) -> None:
+    def __init__(self, on_event: Callable[[float, Started, str, dict[str, object]], None]) -> None:
         self._on_event = on_event
-        self._all: list[Process] = []
+        self._all: list[Started] = []
         self._keeper: _Keeper | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -237,13 +228,9 @@ class Processes:
             raise ProcessError(f"cannot start the {role}: no program {command[0]!r} on PATH; check the command")
         try:
             with self._lock, log.open("ab") as output:
-                if self._closed:
-                    raise ProcessError(f"cannot start the {role}: the run is over")
-                if self._keeper is None:
-                    self._keeper = _Keeper()
-                    threading.Thread(target=self._bound_logs, name="logs", daemon=True).start()
-                mark = f"{os.getpid()}.{next(_numbers)}.{time.monotonic_ns()}"
-                started = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
+                kept = self._kept(role)
+                mark = new_mark()
+                child = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
                     list(command),
                     env={**env, keeper.MARK: mark},
                     stdin=subprocess.DEVNULL,
@@ -252,27 +239,74 @@ class Processes:
                     start_new_session=True,
                     pass_fds=tuple(pass_fds),
                 )
-                kept = self._keeper
-                kept.add(started.pid, mark)
+                kept.add(child.pid, mark)
                 t = time.monotonic()
-                process = Process(role, started, log, mark)
+                process = Process(role, child, log, mark)
                 self._all.append(process)
         except OSError as problem:
             raise ProcessError(f"cannot start the {role}: {problem}") from problem
+        self._keep(process, t, kept)
+        return process
+
+    def adopt(self, process: Started, t: float) -> None:
+        """Keep what something else started as if it had been started here.
+
+        Args:
+            process: not watched yet.
+            t: when it was started, on CLOCK_MONOTONIC.
+
+        Raises:
+            ProcessError: the run is over; the process was ended.
+        """
+        try:
+            with self._lock:
+                kept = self._kept(process.role)
+                kept.add(process.pid, process.mark)
+                self._all.append(process)
+        except ProcessError:
+            process.watch(lambda _: None)
+            process.kill()
+            process.close()
+            raise
+        self._keep(process, t, kept)
+
+    def after_death(self, command: Sequence[str]) -> Callable[[], None]:
+        """Have a command carried out should the harness be killed; gives what calls that off.
+
+        For what no signal ends: containers, networks, a namespace. The commands are carried out one after the other,
+        the newest first, in the harness's own environment; at `close` too, where they were not called off.
+
+        Raises:
+            ProcessError: the run is over.
+        """
+        number = next(_numbers)
+        with self._lock:
+            kept = self._kept(command[0])
+            kept.promise(number, command)
+        return lambda: kept.release(number)
+
+    def _kept(self, role: str) -> _Keeper:
+        if self._closed:
+            raise ProcessError(f"cannot start the {role}: the run is over")
+        if self._keeper is None:
+            self._keeper = _Keeper()
+            threading.Thread(target=self._bound_logs, name="logs", daemon=True).start()
+        return self._keeper
+
+    def _keep(self, process: Started, t: float, kept: _Keeper) -> None:
         self._on_event(t, process, "started", {"create_time": process.create_time})
         process.watch(lambda ended: self._ended(process, ended, kept))
-        return process
 
     def _bound_logs(self) -> None:
         while not self._over.wait(_LOG_LOOK_SECONDS):
             for process in tuple(self._all):
                 process.bound_log()
 
-    def _ended(self, process: Process, ended: Exit, kept: _Keeper) -> None:
+    def _ended(self, process: Started, ended: Exit, kept: _Keeper) -> None:
         kept.remove(process.pid, process.mark)
-        self._on_event(ended.t, process, "exited", {"exit_code": ended.code})
+        self._on_event(ended.t, process, "exited", ended.facts)
 
-    def signal(self, process: Process, number: signal.Signals, *, planned: bool = False) -> float:
+    def signal(self, process: Started, number: signal.Signals, *, planned: bool = False) -> float:
         """Send a signal as part of the run, and have it recorded; gives the moment before it was sent.
 
         Args:

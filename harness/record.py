@@ -82,7 +82,9 @@ class Event:
       sentence), ``took_seconds``; ``t`` is when the action began, so what came after a heal came after its ``t``
     - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited |
       killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``; ``planned`` (true) where the
-      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own
+      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own;
+      ``out_of_memory`` (true), ``memory_limit_bytes`` and ``memory_peak_bytes`` where the kernel killed it because of
+      its container's memory limit
     - ``moment``: ``at`` (when the signal to end was to meet the bridge), ``ok``, ``evidence``
     - ``note``: ``text``
     """
@@ -197,6 +199,15 @@ class ResourceSample:
     threads: int
     fds: int
     processes: int
+    cgroup_cpu_seconds: float | None = None
+    """As its control group counted it, everything that ran in there included; None: it has no group of its own."""
+    cgroup_memory_bytes: int | None = None
+    """What the group is charged with, without the file cache that the kernel gives back first."""
+    cgroup_memory_peak_bytes: int | None = None
+    """The kernel's own mark of what the group was ever charged with, cache included."""
+    cgroup_memory_limit_bytes: int | None = None
+    cgroup_throttled_seconds: float | None = None
+    """For how long its CPU quota kept the group from running, so far."""
 
 
 @dataclass(frozen=True, slots=True)

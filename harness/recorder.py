@@ -68,8 +68,9 @@ class Recorder:
         self._append("events.jsonl", {"t": self._clock() if t is None else t, "kind": kind, "data": data})
 
     def resources(self, sample: ResourceSample) -> None:
-        """Append a sample, its ``t`` on CLOCK_MONOTONIC."""
-        self._append("resources.jsonl", asdict(sample))
+        """Append a sample, its ``t`` on CLOCK_MONOTONIC; what it does not know is left out."""
+        known = {name: value for name, value in asdict(sample).items() if value is not None}
+        self._append("resources.jsonl", known)
 
     def finish(self, *, error: str | None, interrupted: bool) -> None:
         """Close the record and seal it: nothing is appended from now on. An interrupted one gets no seal.

@@ -16,10 +16,11 @@ from harness.harm import Harm
 from harness.job_control import JobError
 from harness.lives import ProcessLife
 from harness.observers.resources import ResourceObserver, Watched
-from harness.processes import Process, Processes
+from harness.processes import Processes
 from harness.recorder import Recorder
 from harness.rigs import Rig, RigError, Setting, Standing
 from harness.scenario import FaultStep, PhaseKind, Scenario, SteadyStep
+from harness.started import Started
 from harness.waiting import Patience, WaitedTooLongError
 
 LATE_EXPORTS_SECONDS = 0.3
@@ -80,7 +81,7 @@ class Run:
         self._harm = Harm(self._recorder, progress)
         self._observer = ResourceObserver(self._recorder.resources)
         self._up: Standing | None = None
-        self._started: dict[str, Process] = {}
+        self._started: dict[str, Started] = {}
         self._bridge_life = ProcessLife(
             "bridge",
             self._processes,
@@ -110,13 +111,17 @@ class Run:
     def until_ready(self) -> bool:
         """Wait for the bridge's first metric at the sink; False: it did not come, and that is for the checks to judge.
 
+        So it is where the bridge is there before the job, and where it was killed by the memory limit that the scenario
+        gives it: to live under that limit is what such a scenario is about.
+
         Raises:
             NotReadyError: it did not come within the scenario's ``ready_within``, though the job was there before.
         """
         try:
             self._until_first_metric()
         except NotReadyError:
-            if not self._scenario.start.job_after:
+            ended = self._started["bridge"].exit
+            if not self._scenario.start.job_after and (ended is None or ended.out_of_memory is None):
                 raise
             return False
         return True
@@ -259,13 +264,14 @@ class Run:
             raise RigError("the rig is not up")
         return self._up
 
-    def _on_process(self, t: float, process: Process, action: str, facts: Mapping[str, object]) -> None:
+    def _on_process(self, t: float, process: Started, action: str, facts: Mapping[str, object]) -> None:
         self._recorder.event("process", t, role=process.role, action=action, pid=process.pid, **facts)
         if action == "started":
             self._started[process.role] = process
             every = 1 if process.role == "bridge" else _OTHERS_EVERY
             self._observer.watch(
-                Watched(process.role, process.pid, process.create_time, mark=process.mark), every=every
+                Watched(process.role, process.pid, process.create_time, mark=process.mark, cgroup=process.cgroup),
+                every=every,
             )
         if process.role == "bridge" and action == "exited":
             self._progress(f"the bridge ended with code {facts['exit_code']}")

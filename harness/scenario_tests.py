@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shlex
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -121,14 +120,16 @@ class ScenarioItem(pytest.Item):
 
     def _run(self, starter: Starter, plan: Plan, interrupt: threading.Event) -> Judgement:
         def carry_out(plan: Plan, interrupt: threading.Event, progress: Any) -> None:  # noqa: ANN401 - handed on
-            starter.carry_out(plan, interrupt, progress, bridge_command=self._command(), keep=False)
+            starter.carry_out(
+                plan, interrupt, progress, bridge_command=self._command(starter.bridge_command(plan.rig)), keep=False
+            )
 
         (judgement,) = batch.run_all([plan], jobs=1, run_one=carry_out, interrupt=interrupt, watcher=_Watcher(self))
         return judgement
 
-    def _command(self) -> Sequence[str]:
+    def _command(self, default: Sequence[str]) -> Sequence[str]:
         command = self.config.getoption("bridge")
-        return [sys.executable, "-m", "bridge"] if command is None else shlex.split(command)
+        return default if command is None else shlex.split(command)
 
     def _repeat(self, plan: Plan) -> str:
         words = ["python", "-m", "harness", "run", str(self.path), "--rig", plan.rig, "--seed", str(plan.seed)]

@@ -36,6 +36,10 @@ class Starter:
         lacking = self._rigs[rig].lacking()
         return f"The rig {rig} lacks: {'; '.join(lacking)}." if lacking else None
 
+    def bridge_command(self, rig: RigName) -> tuple[str, ...]:
+        """Return the bridge under test where the user names none; empty where there is no such rig."""
+        return self._rigs[rig].bridge_command if rig in self._rigs else ()
+
     def carry_out(
         self,
         plan: Plan,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.checks.arrivals import arrivals
 from harness.checks.contract import Check, Measure, interval_seconds
 from harness.checks.resources import of_bridge
-from harness.checks.spans import heals, own_ends, process_events, run_end, stop_signal
+from harness.checks.spans import heals, memory_of, own_ends, process_events, run_end, stop_signal
 from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec
 
@@ -23,15 +23,20 @@ def alive(record: RunRecord, _spec: CheckSpec) -> Measure:
     stop = stop_signal(record)
     early = [event for event in own_ends(record, "bridge") if stop is None or event.t < stop.t]
     if early:
-        evidence = (
-            f"the bridge ended by itself at {early[0].t:.1f} s{_code_of(early[0])}{_fault_before(record, early[0].t)}"
-        )
+        evidence = f"the bridge {_how(early[0])}{_fault_before(record, early[0].t)}"
         return Measure(float(len(early)), len(early), evidence, early[0].t, broken=True)
     ready = process_events(record, "bridge", "ready")
     if not ready or stop is None:
         return Measure(None, 0, "the record has no moment from which, or to which, the bridge should live")
     seen = [sample for sample in of_bridge(record) if ready[0].t <= sample.t <= stop.t and sample.processes > 0]
     return Measure(0.0, len(seen), f"the bridge lived from {ready[0].t:.1f} s until its stop at {stop.t:.1f} s")
+
+
+def _how(event: Event) -> str:
+    """Say in which way it ended: what the kernel did because of a limit is not its own doing."""
+    if event.data.get("out_of_memory"):
+        return f"was killed by the memory limit{memory_of(event)} at {event.t:.1f} s"
+    return f"ended by itself at {event.t:.1f} s{_code_of(event)}"
 
 
 def _code_of(event: Event) -> str:

@@ -26,8 +26,9 @@ def cpu_percent(record: RunRecord, spec: CheckSpec) -> Measure:
     """Percent of one core in the worst window of at least 10 s, from cumulative CPU time."""
     windows: list[tuple[float, float, float]] = []
     count = 0
+    of_cgroup = [sample for sample in of_bridge(record) if sample.cgroup_cpu_seconds is not None]
     for span in by_lives(record, "bridge", judged(record, spec)):
-        samples = [sample for sample in of_bridge(record) if span.holds(sample.t)]
+        samples = [sample for sample in of_cgroup or of_bridge(record) if span.holds(sample.t)]
         found = _windows(samples)
         windows += found
         count += len(samples) if found else 0
@@ -35,6 +36,7 @@ def cpu_percent(record: RunRecord, spec: CheckSpec) -> Measure:
         return Measure(None, 0, f"no window of {WINDOW_SECONDS:g} s has CPU figures of the bridge")
     percent, start, end = max(windows)
     evidence = f"the worst window, {start:.1f} s to {end:.1f} s, took {percent:.2f} % of one core"
+    evidence += " by the container's own count" if of_cgroup else ""
     return Measure(percent, count, evidence, start)
 
 
@@ -48,23 +50,43 @@ def _windows(samples: Sequence[ResourceSample]) -> list[tuple[float, float, floa
         if last == len(samples):
             break
         seconds = samples[last].t - first.t
-        used = samples[last].cpu_seconds - first.cpu_seconds
+        used = _cpu_seconds(samples[last]) - _cpu_seconds(first)
         if used >= 0:  # it falls where the process was replaced: such a window says nothing
             windows.append((100 * used / seconds, first.t, samples[last].t))
     return windows
 
 
+def _cpu_seconds(sample: ResourceSample) -> float:
+    return sample.cpu_seconds if sample.cgroup_cpu_seconds is None else sample.cgroup_cpu_seconds
+
+
+def _resident_bytes(sample: ResourceSample) -> int:
+    """In a container the larger of both counts: of files that others read first the group is charged with nothing."""
+    return max(sample.rss_bytes, sample.cgroup_memory_bytes or 0)
+
+
+def _peak_bytes(sample: ResourceSample) -> int:
+    return max(sample.peak_rss_bytes, sample.cgroup_memory_peak_bytes or 0)
+
+
+def _whose(found: int, cgroup_bytes: int | None) -> str:
+    """Say which of the two counts a figure is, where there are two."""
+    if cgroup_bytes is None:
+        return ""
+    return " of the container's memory" if found == cgroup_bytes else " of the process' own memory"
+
+
 def rss_p95(record: RunRecord, spec: CheckSpec) -> Measure:
     """95th percentile (nearest rank) of resident memory, MiB."""
     spans = judged(record, spec)
-    samples = sorted((s for s in of_bridge(record) if inside(spans, s.t)), key=lambda sample: sample.rss_bytes)
+    samples = sorted((s for s in of_bridge(record) if inside(spans, s.t)), key=_resident_bytes)
     if not samples:
         return Measure(None, 0, "no memory figure of the bridge in the judged phases")
     ranked = samples[math.ceil(_PERCENTILE * len(samples)) - 1]
-    mib = ranked.rss_bytes / _MIB
-    return Measure(
-        mib, len(samples), f"95 % of the samples are at or below {mib:.2f} MiB, reached at {ranked.t:.1f} s", ranked.t
-    )
+    mib = _resident_bytes(ranked) / _MIB
+    whose = _whose(_resident_bytes(ranked), ranked.cgroup_memory_bytes)
+    evidence = f"95 % of the samples are at or below {mib:.2f} MiB{whose}, reached at {ranked.t:.1f} s"
+    return Measure(mib, len(samples), evidence, ranked.t)
 
 
 def rss_peak(record: RunRecord, _spec: CheckSpec) -> Measure:
@@ -72,9 +94,10 @@ def rss_peak(record: RunRecord, _spec: CheckSpec) -> Measure:
     samples = of_bridge(record)
     if not samples:
         return Measure(None, 0, "no memory figure of the bridge")
-    worst = max(samples, key=lambda sample: sample.peak_rss_bytes)
-    mb = worst.peak_rss_bytes / _MB
-    return Measure(mb, len(samples), f"the peak was {mb:.2f} MB, reached by {worst.t:.1f} s", worst.t)
+    worst = max(samples, key=_peak_bytes)
+    mb = _peak_bytes(worst) / _MB
+    whose = _whose(_peak_bytes(worst), worst.cgroup_memory_peak_bytes)
+    return Measure(mb, len(samples), f"the peak was {mb:.2f} MB{whose}, reached by {worst.t:.1f} s", worst.t)
 
 
 def network_rate(record: RunRecord, spec: CheckSpec) -> Measure:

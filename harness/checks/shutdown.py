@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks.contract import Check, Measure
-from harness.checks.spans import own_ends, stop_signal
+from harness.checks.spans import memory_of, own_ends, stop_signal
 from harness.record import RunRecord
 from harness.scenario import CheckSpec
 
@@ -16,7 +16,8 @@ def exit_clean(record: RunRecord, _spec: CheckSpec) -> Measure:
         return Measure(None, 0, "the record does not say when the bridge ended")
     end, killed = ends[0], any(event.data["action"] == "killed" for event in ends)
     if stop is None or end.t < stop.t:
-        return Measure(None, 1, f"the bridge ended at {end.t:.1f} s, before it was asked to", end.t, broken=True)
+        by = f", killed by the memory limit{memory_of(end)}" if end.data.get("out_of_memory") else ""
+        return Measure(None, 1, f"the bridge ended at {end.t:.1f} s, before it was asked to{by}", end.t, broken=True)
     seconds = end.t - stop.t
     if killed:
         evidence = f"the bridge had not ended {seconds:.1f} s after the signal at {stop.t:.1f} s and was killed"

@@ -9,6 +9,7 @@ from itertools import pairwise
 from harness.record import Event, Phase, RunRecord
 from harness.scenario import CheckSpec
 
+_MIB = 1024 * 1024
 _NOT_JUDGED = frozenset({"warm-up", "drain"})
 
 
@@ -88,6 +89,13 @@ def own_ends(record: RunRecord, role: str) -> list[Event]:
     planned = planned_kills(record, role)
     ends = process_events(record, role, "exited", "killed")
     return [event for event in ends if event.data.get("pid") not in planned or event.data.get("pid") is None]
+
+
+def memory_of(event: Event) -> str:
+    """Say the limit that killed a process, and the most that its container ever held, as far as they are known."""
+    limit, peak = event.data.get("memory_limit_bytes"), event.data.get("memory_peak_bytes")
+    of = "" if limit is None else f" of {limit / _MIB:.1f} MiB"
+    return of + (" (its peak could not be read any more)" if peak is None else f" (its peak was {peak / _MIB:.1f} MiB)")
 
 
 def by_lives(record: RunRecord, role: str, spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -1,7 +1,8 @@
 """Samples what a tree of processes costs: CPU time, memory, threads, file descriptors; by pid and create time.
 
 Figures are the kernel's own (`harness/procfs.py`): RSS is VmRSS and the peak VmHWM of /proc/PID/status. What a tree has
-used never falls: a child that ended and was not waited for leaves what was last seen of it.
+used never falls: a child that ended and was not waited for leaves what was last seen of it. Where the tree has a
+control group of its own, as a container has, what the kernel counted for that stands beside them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness import keeper, procfs
+from harness.cgroups import Cgroup
 from harness.record import ResourceSample
 
 _STRAYS_EVERY = 8
@@ -28,6 +31,8 @@ class Watched:
     with_children: bool = True
     mark: str | None = None
     """What its descendants carry in their environment: those that left the tree count, too."""
+    cgroup: Cgroup | None = None
+    """Of its own; None: it shares another's."""
 
 
 class _Tree:
@@ -75,7 +80,21 @@ class _Tree:
             threads=threads,
             fds=fds,
             processes=seen,
+            **self._of_cgroup(),
         )
+
+    def _of_cgroup(self) -> dict[str, Any]:
+        """What the kernel counted for the group; nothing where it is gone, as at a container's end."""
+        if self.watched.cgroup is None:
+            return {}
+        try:
+            return {
+                f"cgroup_{name}": value
+                for name, value in asdict(self.watched.cgroup.figures()).items()
+                if name != "kills"
+            }
+        except OSError:
+            return {}
 
     def _pids(self) -> list[int]:
         """The tree, and those that left it: they are looked for at every eighth sample, which a whole machine costs."""

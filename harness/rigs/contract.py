@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.faults import Ground
-from harness.processes import Process, Processes
+from harness.processes import Processes
 from harness.scenario import Need, RigName, Scenario
+from harness.started import Started
 from harness.waiting import Patience
 
 
@@ -47,7 +48,7 @@ class Standing(Protocol):
 
     ground: Ground
 
-    def start_job(self) -> Process:
+    def start_job(self) -> Started:
         """Start the scenario's job.
 
         Raises:
@@ -55,7 +56,7 @@ class Standing(Protocol):
         """
         ...
 
-    def start_bridge(self, command: Sequence[str]) -> Process:
+    def start_bridge(self, command: Sequence[str]) -> Started:
         """Start the bridge under test with the contract's variables and the scenario's.
 
         Raises:
@@ -98,6 +99,8 @@ class Rig(Protocol):
     name: RigName
     offers: frozenset[Need]
     """What it has beyond a job, a bridge and a sink."""
+    bridge_command: tuple[str, ...]
+    """The bridge under test where the user names none."""
 
     def lacking(self) -> tuple[str, ...]:
         """What this machine lacks for it, each with how to get it; empty: runs can be made."""

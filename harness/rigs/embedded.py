@@ -15,9 +15,9 @@ from harness.faults import FaultError, Ground
 from harness.jobs import Jobs
 from harness.lives import ProcessLife
 from harness.ports import HeldPort
-from harness.processes import Process
 from harness.rigs.contract import Deliveries, RigError, Setting
 from harness.scenario import RUN_FOLDER, SERVICE_NAME, Need, RigName
+from harness.started import Started
 
 _READY_SECONDS = 20.0
 """To start a Python process that imports grpc, on a machine that is busy."""
@@ -91,7 +91,7 @@ class EmbeddedStanding:
         self._shared = self._run_dir / "metrics"
         if not setting.scenario.start.without_folder:
             self._shared.mkdir(parents=True, exist_ok=True)
-        self._helpers: dict[str, Process] = {}
+        self._helpers: dict[str, Started] = {}
         self._controls: list[Control] = []
         # Held, so that no neighbour gets it while the sink is dead; and a connect is refused meanwhile.
         self._sink_port = HeldPort()
@@ -136,11 +136,11 @@ class EmbeddedStanding:
     def _start_relay(self, upstream: int) -> tuple[Control, int]:
         return self._start_helper("relay", "--upstream", str(upstream), "--out", str(self._run_dir / "wire.jsonl"))
 
-    def start_job(self) -> Process:
+    def start_job(self) -> Started:
         """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
         return self.ground.job.start()
 
-    def _launch_job(self, role: str, variables: Mapping[str, str]) -> Process:
+    def _launch_job(self, role: str, variables: Mapping[str, str]) -> Started:
         job = self._setting.scenario.job
         contract = {
             "MODEL_NAME": "digits-mlp" if job.kind == "train" else "resnet-50",
@@ -156,7 +156,7 @@ class EmbeddedStanding:
         }
         return self._start(role, [*self._job_command, job.kind], {**contract, **variables})
 
-    def start_bridge(self, command: Sequence[str]) -> Process:
+    def start_bridge(self, command: Sequence[str]) -> Started:
         """Start the bridge against the relay."""
         bridge = self._setting.scenario.bridge
         variables = {
@@ -221,7 +221,7 @@ class EmbeddedStanding:
 
     def _start(
         self, role: str, command: Sequence[str], variables: Mapping[str, str], pass_fds: Sequence[int] = ()
-    ) -> Process:
+    ) -> Started:
         return self._setting.processes.start(
             role, command, env=child_environment(variables), log=self._run_dir / f"{role}.log", pass_fds=pass_fds
         )
@@ -236,6 +236,7 @@ class Embedded:
 
     name: RigName = "embedded"
     offers: frozenset[Need] = frozenset({"answering-sink"})
+    bridge_command: tuple[str, ...] = (sys.executable, "-m", "bridge")
 
     def __init__(self, job_command: Sequence[str] = _JOB) -> None:
         self._job_command = tuple(job_command)

@@ -16,7 +16,6 @@ from harness.faults import FaultError, Ground
 from harness.jobs import Jobs
 from harness.needs import needs_of
 from harness.ports import HOST, HeldPort
-from harness.processes import Process
 from harness.programs import COLLECTOR, PROMETHEUS, TOXIPROXY, Program
 from harness.rigs.ballast import Ballast
 from harness.rigs.contract import RigError, Setting
@@ -25,6 +24,7 @@ from harness.rigs.real_collector import CollectorLife, RealCollector, last_words
 from harness.rigs.real_prometheus import RealPrometheus
 from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 from harness.scenario import Need, RigName
+from harness.started import Started
 from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
 
 _PROGRAMS = (COLLECTOR, TOXIPROXY, PROMETHEUS)
@@ -130,7 +130,7 @@ class LocalStanding(EmbeddedStanding):
 
         return ToxiproxyDoor(proxy, listen.number, cut)
 
-    def _start_program(self, role: str, command: Sequence[str], variables: Mapping[str, str]) -> Process:
+    def _start_program(self, role: str, command: Sequence[str], variables: Mapping[str, str]) -> Started:
         self._helpers[role] = process = self._start(role, command, variables)
         return process
 

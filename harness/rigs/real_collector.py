@@ -11,14 +11,15 @@ import requests
 from harness.faults import FaultError
 from harness.lives import ProcessLife
 from harness.ports import HOST, HeldPort
-from harness.processes import Process, Processes
+from harness.processes import Processes
 from harness.rigs.contract import RigError
+from harness.started import Started
 from harness.waiting import Patience, WaitedTooLongError
 
 DATA = Path(__file__).with_name("data")
 READY_SECONDS = 20.0
 _OWN_PORTS = ("OTLP", "HEALTH", "SCRAPE", "BALLAST", "NOWHERE")
-Start = Callable[[str, Sequence[str], Mapping[str, str]], Process]
+Start = Callable[[str, Sequence[str], Mapping[str, str]], Started]
 """Starts a program of the run: role, command, environment."""
 
 
@@ -67,7 +68,7 @@ class RealCollector:
         self._command = [str(program), *given]
         self._variables = {_variable(name): str(port.number) for name, port in self._held.items()}
         self._variables |= {_variable("SINK"): str(sink_port), _variable("PROMETHEUS"): str(prometheus_port or 0)}
-        self._process: Process | None = None
+        self._process: Started | None = None
         if with_ballast:
             self._held["NOWHERE"].listen_and_say_nothing()
 
@@ -76,7 +77,7 @@ class RealCollector:
         return self._held[name].number
 
     @property
-    def process(self) -> Process | None:
+    def process(self) -> Started | None:
         """The one that was started last."""
         return self._process
 
@@ -112,7 +113,7 @@ class CollectorLife(ProcessLife):
             raise FaultError(str(problem)) from problem
 
 
-def until_serving(process: Process, url: str, patience: Patience, within: float = READY_SECONDS) -> None:
+def until_serving(process: Started, url: str, patience: Patience, within: float = READY_SECONDS) -> None:
     """Wait until a program that was just started answers a GET with 200.
 
     Raises:
@@ -138,6 +139,6 @@ def until_serving(process: Process, url: str, patience: Patience, within: float 
         raise RigError(f"the {process.role} ended with code {process.exit.code} as it started; {last_words(process)}")
 
 
-def last_words(process: Process) -> str:
+def last_words(process: Started) -> str:
     """What a program said last, and where the rest stands."""
     return f"it said: {process.last_lines(2) or 'nothing'}; see {process.log.name}"

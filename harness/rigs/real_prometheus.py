@@ -11,9 +11,9 @@ from string import Template
 from harness.observers import prometheus
 from harness.observers.prometheus import PrometheusError
 from harness.ports import HOST, HeldPort
-from harness.processes import Process
 from harness.rigs.contract import RigError
 from harness.rigs.real_collector import DATA, until_serving
+from harness.started import Started
 from harness.waiting import Patience, WaitedTooLongError
 
 _SCRAPED_SECONDS = 5.0
@@ -51,7 +51,7 @@ class RealPrometheus:
             "--log.level=warn",
         ]
 
-    def until_ready(self, process: Process, patience: Patience) -> None:
+    def until_ready(self, process: Started, patience: Patience) -> None:
         """Wait until it serves.
 
         Raises:

@@ -15,7 +15,7 @@ import pytest
 from harness import keeper
 from harness import processes as room
 from harness.child_environment import child_environment
-from harness.processes import Process, ProcessError, Processes
+from harness.processes import Process, ProcessError, Processes, new_mark
 from harness.waiting import wait_until
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
@@ -200,3 +200,75 @@ def test_a_signal_to_a_child_that_ended_reaches_nobody(
     child.wait(10)
     processes.signal(child, signal.SIGTERM)
     assert "signalled" not in [action for _, _, action, _ in events]
+
+
+class Elsewhere(Process):
+    """Something that was not started by `Processes`."""
+
+    def __init__(self, role: str, log: Path) -> None:
+        mark = new_mark()
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-c", SLEEPS],
+                stdout=output,
+                start_new_session=True,
+                env=child_environment({keeper.MARK: mark}),
+            )
+        super().__init__(role, child, log, mark)
+
+
+def test_what_was_started_elsewhere_is_recorded_and_stopped_like_a_child(
+    processes: Processes, events: list[Any], tmp_path: Path
+):
+    child = processes.start(
+        "child", [sys.executable, "-c", SLEEPS], env=child_environment({}), log=tmp_path / "child.log"
+    )
+    adopted = Elsewhere("adopted", tmp_path / "adopted.log")
+    processes.adopt(adopted, 12.5)
+    assert not processes.stop_all()
+    assert [(role, action) for _, role, action, _ in events] == [
+        ("child", "started"),
+        ("adopted", "started"),
+        ("adopted", "exited"),
+        ("child", "exited"),
+    ]
+    assert events[1][0] == 12.5
+    assert child.exit is not None
+    assert adopted.exit is not None
+
+
+def test_what_is_adopted_after_the_runs_end_is_ended(processes: Processes, tmp_path: Path):
+    processes.close()
+    late = Elsewhere("late", tmp_path / "late.log")
+    with pytest.raises(ProcessError, match="the run is over"):
+        processes.adopt(late, 0.0)
+    assert late.exit is not None
+    assert gone(late.pid)
+
+
+PROMISES = """
+import sys, time
+from harness.processes import Processes
+processes = Processes(lambda *_: None)
+first = processes.after_death([sys.executable, "-c", "open({log!r}, 'a').write('first\\\\n')"])
+called_off = processes.after_death([sys.executable, "-c", "open({log!r}, 'a').write('called off\\\\n')"])
+processes.after_death(["no-such-program"])
+processes.after_death([sys.executable, "-c", "open({log!r}, 'a').write('newest\\\\n')"])
+called_off()
+print("up", flush=True)
+{then}
+"""
+
+
+def test_a_killed_harness_has_carried_out_what_it_promised_newest_first(tmp_path: Path):
+    log = tmp_path / "log"
+    with subprocess.Popen(
+        [sys.executable, "-c", PROMISES.format(log=str(log), then="time.sleep(600)")],
+        stdout=subprocess.PIPE,
+        env=child_environment({}),
+    ) as harness:
+        assert harness.stdout is not None
+        harness.stdout.readline()
+        harness.kill()
+    wait_until(lambda: log.exists() and "first" in log.read_text(), within=20, what="what was promised")
+    assert log.read_text() == "newest\nfirst\n"

@@ -1,0 +1,143 @@
+"""What a run started, wherever it runs: a child of the harness, the first process of a container or of a pod.
+
+`Processes` keeps them all: their starts, signals and ends are recorded, and they are stopped last first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.cgroups import Cgroup
+
+LOG_BYTES_MAX = 64 * 1024 * 1024
+"""What is kept of one process' output: one that prints without end must not fill the disk."""
+STOP_SECONDS = 3.0
+"""From SIGTERM to SIGKILL, for processes whose end nobody measures."""
+_TAIL_BYTES = 4000
+_LINE_CHARACTERS_MAX = 200
+
+
+class ProcessError(Exception):
+    """A process could not be started, or could not be brought to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """That the kernel killed a process because its control group was at its memory limit."""
+
+    limit_bytes: int | None
+    """None: it could not be read."""
+    peak_bytes: int | None
+    """The most that the group was charged with, by the kernel's own mark; None: it could not be read any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of a process: when (CLOCK_MONOTONIC, seconds) and how (negative: the signal that killed it)."""
+
+    t: float
+    code: int
+    out_of_memory: OutOfMemory | None = None
+    """Given: the memory limit was the cause, and no other SIGKILL."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the record says of it."""
+        if (memory := self.out_of_memory) is None:
+            return {"exit_code": self.code}
+        return {
+            "exit_code": self.code,
+            "out_of_memory": True,
+            "memory_limit_bytes": memory.limit_bytes,
+            "memory_peak_bytes": memory.peak_bytes,
+        }
+
+
+class Started(Protocol):
+    """One started process. What holds it (a pidfd, an id) never meets a stranger with its old name."""
+
+    role: str
+    """job, bridge, sink, relay, collector, ..."""
+    pid: int
+    """On this machine, also where the process believes in another one."""
+    create_time: float
+    """As `harness.procfs.create_time` has it: with the pid it names the process."""
+    mark: str
+    """What it and all that come from it carry in their environment, as `keeper.MARK`."""
+    log: Path
+    """The file with its output."""
+    cgroup: Cgroup | None
+    """The control group of its own, which bounds it and counts what it costs; None: it has none."""
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended; None: it runs."""
+        ...
+
+    def watch(self, on_exit: Callable[[Exit], None]) -> None:
+        """Notice the end at once, in a thread of its own, and tell it. Called once, by `Processes`."""
+        ...
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Send a signal to the process itself; False: it had ended already."""
+        ...
+
+    def wait(self, seconds: float) -> Exit | None:
+        """Wait for its end, at most so long; None: it still runs."""
+        ...
+
+    def kill(self) -> Exit:
+        """End it and all that came from it at once.
+
+        Raises:
+            ProcessError: it could not be ended.
+        """
+        ...
+
+    def stop(self, seconds: float = STOP_SECONDS) -> Exit:
+        """SIGTERM, wait so long, SIGKILL.
+
+        Raises:
+            ProcessError: it could not be ended.
+        """
+        ...
+
+    def last_lines(self, count: int = 3) -> str:
+        """What it printed last, on one line, for a sentence about its end."""
+        ...
+
+    def bound_log(self) -> None:
+        """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it was held by; nothing can be signalled from then on."""
+        ...
+
+
+def last_lines(log: Path, count: int) -> str:
+    """Return the last lines of a log on one line, each cut to a length that a sentence bears; none: empty."""
+    with contextlib.suppress(OSError):
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            text = file.read(_TAIL_BYTES).decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines()[-count:] if line.strip()]
+        return " / ".join(
+            f"{line[:_LINE_CHARACTERS_MAX]}..." if len(line) > _LINE_CHARACTERS_MAX else line for line in lines
+        )
+    return ""
+
+
+def bound_log(log: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
+    """Where a log has outgrown its bound, keep its first half and say that the rest is gone."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size > bytes_max:
+            os.truncate(log, bytes_max // 2)
+            with log.open("ab") as file:  # it is open for appending in the process, too
+                file.write(b"\n[the harness: output beyond %d bytes was cut off here]\n" % bytes_max)
