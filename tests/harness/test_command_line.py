@@ -89,6 +89,9 @@ class PlayedStarter:
     def why_not(self, scenario: Scenario, rig: str) -> str | None:
         return None if rig in scenario.rigs[:1] else f"The rig {rig} has no scissors."
 
+    def bridge_command(self, rig: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "bridge") if rig == "embedded" else (f"bridge-of-{rig}",)
+
     def carry_out(
         self,
         plan: Plan,
