@@ -12,8 +12,9 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 _IDLE, _IOWAIT = 3, 4
 """proc_stat(5): of a processor's line, counted from the one after its name."""
-_CUTIME, _CSTIME, _STARTTIME = 13, 14, 19
-"""proc(5) fields 16, 17 and 22 of /proc/PID/stat, counted from the one after the program's name."""
+_CUTIME, _CSTIME, _STARTTIME, _STARTSTACK = 13, 14, 19, 25
+"""proc(5) fields 16, 17, 22 and 28 of /proc/PID/stat, counted from the one after the program's name."""
+_COMMAND_CHARACTERS_MAX = 300
 
 
 def create_time(pid: int) -> float:
@@ -57,6 +58,59 @@ def status(pid: int) -> dict[str, int]:
         if name in {b"VmSize", b"VmRSS", b"VmHWM", b"Threads"}:
             found[name.decode()] = int(value.split()[0])
     return found
+
+
+def memory_shares(pid: int) -> tuple[int, int] | None:
+    """Proportional (PSS) and unique (USS) memory in bytes, by smaps_rollup; None: this kernel has none, or a zombie.
+
+    The kernel walks through all of the process' memory for it: some hundred microseconds.
+
+    Raises:
+        OSError: there is no such process, or it is another user's.
+    """
+    path = Path(f"/proc/{pid}/smaps_rollup")
+    if not path.exists():
+        return None
+    pss, uss = None, 0
+    for line in path.read_bytes().splitlines():
+        name, _, value = line.partition(b":")
+        if name == b"Pss":
+            pss = int(value.split()[0]) * 1024
+        elif name.startswith(b"Private_"):
+            uss += int(value.split()[0]) * 1024
+    return None if pss is None else (pss, uss)
+
+
+def context_switches(pid: int) -> dict[int, tuple[int, int]]:
+    """Voluntary and involuntary context switches of each thread that is there now, by its id, since it began."""
+    found = {}
+    for task in _threads(pid):
+        with contextlib.suppress(OSError):  # it ended while it was looked at
+            tail = (task / "status").read_bytes().rpartition(b"\nvoluntary_ctxt_switches:")[2].split()
+            if len(tail) >= 3:  # noqa: PLR2004 - a number, a name and a number
+                found[int(task.name)] = (int(tail[0]), int(tail[2]))
+    return found
+
+
+def image(pid: int) -> tuple[float, int]:
+    """Create time, and where the program's stack begins: execve(2) gives a process a new one under the same pid.
+
+    The second is 0 where the kernel does not tell it to us.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    fields = _stat(pid)
+    return int(fields[_STARTTIME]) / _TICKS, int(fields[_STARTSTACK])
+
+
+def command(pid: int) -> str:
+    """The command line, its arguments joined by blanks; empty: there is no such process, or it is a zombie."""
+    try:
+        given = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return given.replace(b"\0", b" ").decode(errors="replace").strip()[:_COMMAND_CHARACTERS_MAX]
 
 
 def state(pid: int) -> str | None:
@@ -168,13 +222,18 @@ def tree(root: int) -> Iterator[int]:
 def _tasks(pid: int) -> Iterator[Path]:
     """The folder of each thread of a tree."""
     for process in tree(pid):
-        with contextlib.suppress(OSError):
-            yield from Path(f"/proc/{process}/task").iterdir()
+        yield from _threads(process)
+
+
+def _threads(pid: int) -> Iterator[Path]:
+    """The folder of each thread of a process; none where it is gone."""
+    with contextlib.suppress(OSError):
+        yield from Path(f"/proc/{pid}/task").iterdir()
 
 
 def _stat(pid: int) -> list[bytes]:
     # The name stands in parentheses and may hold any character, a closing one too.
     fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    if len(fields) <= _STARTTIME:
+    if len(fields) <= _STARTSTACK:
         raise ProcessLookupError(pid)
     return fields

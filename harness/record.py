@@ -10,6 +10,7 @@ The folder is appended to as the run goes, so an interrupted run has its part:
                    it was started again, or a second one beside it
 ``exports.jsonl``  `Export` lines, by the recording sink, one for each Export call
 ``resources.jsonl``  `ResourceSample` lines
+``machine.jsonl``  `MachineSample` lines: how busy the machine was
 ``wire.jsonl``     `WireSample` lines: bytes on the wire between bridge and collector
 ``back_end.jsonl``  `BackEndSeries` lines, where a Prometheus stands behind the collector
 ``bridge.log`` ``job.log`` ``sink.log`` ``relay.log``  what the processes printed
@@ -31,8 +32,15 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-SCHEMA_VERSION = 1
-LINE_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl", "back_end.jsonl")
+from harness.samples import MachineSample, ResourceSample, WireSample
+
+SCHEMA_VERSION = 2
+"""2: machine.jsonl, members, memory by share, context switches, headers. 1 is read as well: what it
+does not hold is None, and no check takes that for a figure."""
+_FIRST_FILES = ("events.jsonl", "ledger.jsonl", "exports.jsonl", "resources.jsonl", "wire.jsonl", "back_end.jsonl")
+LINE_FILES = (*_FIRST_FILES, "machine.jsonl")
+_FILES_OF_VERSION = {1: _FIRST_FILES, SCHEMA_VERSION: LINE_FILES}
+"""Which files of lines a complete record of that version counted."""
 
 _T = TypeVar("_T")
 
@@ -82,9 +90,13 @@ class Event:
       sentence), ``took_seconds``; ``t`` is when the action began, so what came after a heal came after its ``t``
     - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited |
       killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``; ``planned`` (true) where the
-      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own;
-      ``out_of_memory`` (true), ``memory_limit_bytes`` and ``memory_peak_bytes`` where the kernel killed it because of
-      its container's memory limit
+      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own
+    - ``member``: ``role``, ``action`` (began | ended), ``pid``, ``create_time``, ``image`` (it changes when a process
+      turns into another program), ``command``, ``root`` (the pid of the tree's root), ``unseen_seconds`` (of an end:
+      since when it may have been gone): a process of the bridge's tree was seen for the first time, or was gone while
+      the root lived on
+    - ``canary``: ``ok``, ``evidence``: whether an Export call of the harness's own came through on the bridge's way
+    - ``ground``: ``metrics_folder``, ``file_system``: where the shared metrics folder stood
     - ``moment``: ``at`` (when the signal to end was to meet the bridge), ``ok``, ``evidence``
     - ``note``: ``text``
     """
@@ -185,44 +197,6 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceSample:
-    """The bridge's process tree, or the harness itself, at a moment."""
-
-    t: float
-    role: str
-    """bridge | job | sink | relay, each with its children; harness: the process that runs the runs, alone"""
-    cpu_seconds: float
-    """Cumulative CPU time of the tree, ended children included."""
-    rss_bytes: int
-    peak_rss_bytes: int
-    """VmHWM, the sum over the tree."""
-    threads: int
-    fds: int
-    processes: int
-    cgroup_cpu_seconds: float | None = None
-    """As its control group counted it, everything that ran in there included; None: it has no group of its own."""
-    cgroup_memory_bytes: int | None = None
-    """What the group is charged with, without the file cache that the kernel gives back first."""
-    cgroup_memory_peak_bytes: int | None = None
-    """The kernel's own mark of what the group was ever charged with, cache included."""
-    cgroup_memory_limit_bytes: int | None = None
-    cgroup_throttled_seconds: float | None = None
-    """For how long its CPU quota kept the group from running, so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class WireSample:
-    """Bytes between bridge and collector since the run's start, at a moment."""
-
-    t: float
-    sent_bytes: int
-    """From the bridge."""
-    received_bytes: int
-    connections: int
-    """Opened since the run's start."""
-
-
-@dataclass(frozen=True, slots=True)
 class BackEndSeries:
     """One series of the back end's answer, asked when the bridge had ended."""
 
@@ -265,6 +239,7 @@ class RunRecord:
     exports: tuple[Export, ...] = ()
     resources: tuple[ResourceSample, ...] = ()
     wire: tuple[WireSample, ...] = ()
+    machine: tuple[MachineSample, ...] = ()
     back_end: tuple[BackEndSeries, ...] = ()
 
 
@@ -296,6 +271,7 @@ def load(run_dir: Path) -> RunRecord:
         exports=tuple(sorted(read("exports.jsonl", lambda line: _export(line, origin)), key=lambda one: one.t)),
         resources=read("resources.jsonl", lambda line: ResourceSample(**_timed(line, origin))),
         wire=read("wire.jsonl", lambda line: WireSample(**_timed(line, origin))),
+        machine=read("machine.jsonl", lambda line: MachineSample(**_timed(line, origin))),
         back_end=read("back_end.jsonl", lambda line: _back_end(line, origin)),
     )
 
@@ -319,8 +295,9 @@ def _object(path: Path) -> dict[str, Any]:
 def _meta(path: Path) -> Meta:
     found = _object(path)
     version = found.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise RecordError(f"{path} is of version {version!r}; this harness reads version {SCHEMA_VERSION}")
+    if isinstance(version, bool) or not isinstance(version, int) or version not in _FILES_OF_VERSION:
+        known = " and ".join(map(str, _FILES_OF_VERSION))
+        raise RecordError(f"{path} is of version {version!r}; this harness reads versions {known}")
     if unknown := sorted(found.keys() - {known.name for known in fields(Meta)}):
         raise RecordError(f"{path} is damaged: nobody knows {unknown[0]!r}")
     try:
@@ -330,7 +307,9 @@ def _meta(path: Path) -> Meta:
         raise RecordError(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from problem
     if not math.isfinite(meta.origin) or not math.isfinite(meta.ended or 0.0):
         raise RecordError(f"{path} is damaged: origin and ended must be finite")
-    if meta.complete and (meta.ended is None or (uncounted := sorted(set(LINE_FILES) - meta.lines.keys()))):
+    if meta.complete and (
+        meta.ended is None or (uncounted := sorted({*_FILES_OF_VERSION[version]} - meta.lines.keys()))
+    ):
         what = "when it ended" if meta.ended is None else f"how many lines {uncounted[0]} had"
         raise RecordError(f"{path} is damaged: the run ended, and it does not say {what}")
     return meta

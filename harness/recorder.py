@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness import seal
-from harness.record import LINE_FILES, Meta, RecordError, ResourceSample
+from harness.record import LINE_FILES, Meta, RecordError
+from harness.samples import MachineSample, ResourceSample
 
+_SAMPLES: dict[type, str] = {
+    ResourceSample: "resources.jsonl",
+    MachineSample: "machine.jsonl",
+}
+"""Which file takes which kind of sample."""
 _MEND = "make room there, or give another folder with --out"
 
 
@@ -49,7 +55,7 @@ class Recorder:
             self._save_meta()
             (run_dir / "scenario.json").write_text(json.dumps(scenario, indent=2) + "\n", encoding="utf-8")
             self._files: dict[str, IO[str]] = {
-                name: (run_dir / name).open("a", encoding="utf-8") for name in ("events.jsonl", "resources.jsonl")
+                name: (run_dir / name).open("a", encoding="utf-8") for name in ("events.jsonl", *_SAMPLES.values())
             }
         except OSError as problem:
             raise RecordError(f"no record can be written to {run_dir}: {problem}; {_MEND}") from problem
@@ -67,10 +73,10 @@ class Recorder:
         """Append an event; ``t`` is now unless given (CLOCK_MONOTONIC, seconds)."""
         self._append("events.jsonl", {"t": self._clock() if t is None else t, "kind": kind, "data": data})
 
-    def resources(self, sample: ResourceSample) -> None:
+    def sample(self, sample: ResourceSample | MachineSample) -> None:
         """Append a sample, its ``t`` on CLOCK_MONOTONIC; what it does not know is left out."""
         known = {name: value for name, value in asdict(sample).items() if value is not None}
-        self._append("resources.jsonl", known)
+        self._append(_SAMPLES[type(sample)], known)
 
     def finish(self, *, error: str | None, interrupted: bool) -> None:
         """Close the record and seal it: nothing is appended from now on. An interrupted one gets no seal.

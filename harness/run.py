@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness import moments, procfs, provenance
@@ -15,6 +15,7 @@ from harness.faults import FaultError, Ground, Seen
 from harness.harm import Harm
 from harness.job_control import JobError
 from harness.lives import ProcessLife
+from harness.observers.members import Change
 from harness.observers.resources import ResourceObserver, Watched
 from harness.processes import Processes
 from harness.recorder import Recorder
@@ -79,7 +80,7 @@ class Run:
         )
         self._processes = Processes(self._on_process)
         self._harm = Harm(self._recorder, progress)
-        self._observer = ResourceObserver(self._recorder.resources)
+        self._observer = ResourceObserver(self._recorder.sample, self._on_member)
         self._up: Standing | None = None
         self._started: dict[str, Started] = {}
         self._bridge_life = ProcessLife(
@@ -275,6 +276,12 @@ class Run:
             )
         if process.role == "bridge" and action == "exited":
             self._progress(f"the bridge ended with code {facts['exit_code']}")
+
+    def _on_member(self, change: Change) -> None:
+        if change.role == "bridge":
+            facts = {"role": change.role, "action": change.action, "root": change.root, **asdict(change.member)}
+            facts["unseen_seconds"] = round(change.unseen_seconds, 3)
+            self._recorder.event("member", change.t, **facts)
 
     def _calls(self) -> int:
         return self._standing.deliveries().calls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from harness.checks.arrivals import arrivals
@@ -11,6 +12,9 @@ from harness.checks.spans import heals, memory_of, own_ends, process_events, run
 from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec
 
+_LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE = 1.0, 2
+"""A process of the bridge's tree that was seen for so long is part of the bridge, and no helper of one reading."""
+_NUMBERS = re.compile(r"\d+")
 _INTERVALS_TO_SPEAK = 2
 """Observed for less than this after a heal, a silent bridge is not yet proven silent."""
 
@@ -18,7 +22,8 @@ _INTERVALS_TO_SPEAK = 2
 def alive(record: RunRecord, _spec: CheckSpec) -> Measure:
     """Count the ends of the bridge's process between its first metric and the signal that asks it to end.
 
-    An end that the scenario itself brought about by SIGKILL is none of them.
+    An end that the scenario itself brought about by SIGKILL is none of them. A process below the bridge's root that
+    ended and was started again is one: who restarts a bridge has not kept it alive.
     """
     stop = stop_signal(record)
     early = [event for event in own_ends(record, "bridge") if stop is None or event.t < stop.t]
@@ -28,6 +33,9 @@ def alive(record: RunRecord, _spec: CheckSpec) -> Measure:
     ready = process_events(record, "bridge", "ready")
     if not ready or stop is None:
         return Measure(None, 0, "the record has no moment from which, or to which, the bridge should live")
+    if restarts := _restarts(record, ready[0].t, stop.t):
+        at, evidence = restarts[0]
+        return Measure(float(len(restarts)), len(restarts), evidence, at, broken=True)
     seen = [sample for sample in of_bridge(record) if ready[0].t <= sample.t <= stop.t and sample.processes > 0]
     return Measure(0.0, len(seen), f"the bridge lived from {ready[0].t:.1f} s until its stop at {stop.t:.1f} s")
 
@@ -37,6 +45,41 @@ def _how(event: Event) -> str:
     if event.data.get("out_of_memory"):
         return f"was killed by the memory limit{memory_of(event)} at {event.t:.1f} s"
     return f"ended by itself at {event.t:.1f} s{_code_of(event)}"
+
+
+def _restarts(record: RunRecord, ready: float, stop: float) -> list[tuple[float, str]]:
+    """Members of the bridge's tree that ended while its root lived on, and came again: what a supervisor hides.
+
+    Helpers that are started for each reading and end with it are none: a member counts once it was seen for two
+    intervals and a second. One whose command nobody runs again is not judged here: then it is missed, or it is not.
+    """
+    least = max(_LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE * interval_seconds(record))
+    members = [event for event in record.events if event.kind == "member" and event.data.get("role") == "bridge"]
+    began = [event for event in members if event.data["action"] == "began"]
+    found = []
+    for end in members:
+        last_seen = end.t - float(end.data.get("unseen_seconds", 0.0))
+        if end.data["action"] != "ended" or last_seen < ready or end.t >= stop:
+            continue
+        births = [event.t for event in began if _identity(event) == _identity(end) and event.t <= last_seen]
+        again = next((event for event in began if event.t >= end.t and _comes_again(end, event)), None)
+        if births and again is not None and last_seen - max(births) >= least:
+            how = "turned into" if again.data["pid"] == end.data["pid"] else "was replaced by"
+            what = f"process {end.data['pid']} of the bridge ended at {end.t:.1f} s and {how} {again.data['pid']}"
+            found.append((end.t, f"{what} ({end.data['command']}){_fault_before(record, end.t)}"))
+    return found
+
+
+def _identity(event: Event) -> tuple[object, object, object]:
+    return event.data["pid"], event.data["create_time"], event.data["image"]
+
+
+def _comes_again(ended: Event, began: Event) -> bool:
+    """Whether it is the same process under a new image, or another one with the same command but for its numbers."""
+    if _identity(ended)[:2] == _identity(began)[:2]:
+        return True
+    one, other = (_NUMBERS.sub("0", str(event.data["command"])) for event in (ended, began))
+    return one == other != ""
 
 
 def _code_of(event: Event) -> str:

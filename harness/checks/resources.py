@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from harness.checks.contract import Check, Measure
 from harness.checks.spans import Span, by_lives, inside, judged
-from harness.record import ResourceSample, RunRecord, WireSample
+from harness.record import RunRecord
+from harness.samples import ResourceSample, WireSample
 from harness.scenario import CheckSpec
 
 WINDOW_SECONDS = 10.0

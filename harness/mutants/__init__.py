@@ -32,6 +32,7 @@ class Mutant:
 
 MUTANTS = (
     Mutant("dies_on_malformed_json", "malformed-json", "alive"),
+    Mutant("restarts_itself", "malformed-json", "alive"),
     Mutant("makes_up_values", "malformed-json", "register-model"),
     Mutant("dies_without_file", "missing-file", "alive"),
     Mutant("ends_without_first_file", "missing-at-start/file", "alive"),

@@ -113,7 +113,7 @@ class Relay:
         }
 
     def counters(self) -> dict[str, int]:
-        """The figures of a `harness.record.WireSample`."""
+        """The figures of a `harness.samples.WireSample`."""
         return {
             "sent_bytes": self.sent_bytes,
             "received_bytes": self.received_bytes,

@@ -14,11 +14,10 @@ from harness.record import (
     Meta,
     Phase,
     Point,
-    ResourceSample,
     RunRecord,
-    WireSample,
     Write,
 )
+from harness.samples import ResourceSample, WireSample
 from harness.scenario import CheckSpec, Scenario
 
 MIB = 1024 * 1024

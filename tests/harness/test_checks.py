@@ -9,7 +9,8 @@ import pytest
 from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.arrivals import LOSS, updates
-from harness.record import Ledger, Phase, RunRecord, WireSample, Write
+from harness.record import Ledger, Phase, RunRecord, Write
+from harness.samples import WireSample
 from tests.harness.back_end_histories import asked
 from tests.harness.histories import (
     WRITES,

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from harness import seal
-from harness.record import Export, Meta, Point, RecordError, ResourceSample, WireSample, load
+from harness.record import SCHEMA_VERSION, Export, Meta, Point, RecordError, load
 from harness.recorder import Recorder
+from harness.samples import MachineSample, ResourceSample, WireSample
 
 ORIGIN = 1000.0
 META = Meta(
-    schema_version=1,
+    schema_version=SCHEMA_VERSION,
     run="run",
     scenario="steady",
     rig="embedded",
@@ -50,7 +51,8 @@ def record(run_dir: Path, *, finish: bool = True, interrupted: bool = False, err
     recorder.event("phase", ORIGIN + 1, name="warm-up", phase="warm-up")
     recorder.event("phase", ORIGIN + 2, name="steady-1", phase="steady")
     recorder.event("process", ORIGIN + 1.5, role="bridge", action="ready")
-    recorder.resources(ResourceSample(ORIGIN + 2, "bridge", 0.5, 100, 200, 1, 3, 1))
+    recorder.sample(ResourceSample(ORIGIN + 2, "bridge", 0.5, 100, 200, 1, 3, 1))
+    recorder.sample(MachineSample(ORIGIN + 2, 0.5, 1, 2, 1000))
     (run_dir / "exports.jsonl").write_text(json.dumps(EXPORT) + "\n")
     wire = {"t": ORIGIN + 3, "sent_bytes": 5, "received_bytes": 6, "connections": 1}
     (run_dir / "wire.jsonl").write_text(json.dumps(wire) + "\n")
@@ -74,7 +76,33 @@ def test_what_is_recorded_is_loaded_with_times_since_the_origin(run_dir: Path):
     assert loaded.exports == (Export(2.5, "OK", 10, {"service.name": "b"}, (point,)),)
     assert loaded.resources == (ResourceSample(2, "bridge", 0.5, 100, 200, 1, 3, 1),)
     assert loaded.wire == (WireSample(3, 5, 6, 1),)
+    assert loaded.machine == (MachineSample(2, 0.5, 1, 2, 1000),)
     assert loaded.ledger.writes == ()
+
+
+def test_a_record_of_version_1_is_read_and_what_it_does_not_hold_is_none(run_dir: Path):
+    record(run_dir)
+    (run_dir / "machine.jsonl").unlink()
+    meta = json.loads((run_dir / "run.json").read_text())
+    lines = {name: count for name, count in meta["lines"].items() if name != "machine.jsonl"}
+    (run_dir / "run.json").write_text(json.dumps({**meta, "schema_version": 1, "lines": lines}))
+    old = {"t": ORIGIN + 2, "role": "bridge", "cpu_seconds": 0.5, "rss_bytes": 100, "peak_rss_bytes": 200}
+    (run_dir / "resources.jsonl").write_text(json.dumps({**old, "threads": 1, "fds": 3, "processes": 1}) + "\n")
+    seal.write(run_dir)
+    loaded = load(run_dir)
+    assert loaded.resources[0].pss_bytes is None
+    assert loaded.wire[0].sent_header_bytes is None
+    assert loaded.machine == ()
+
+
+def test_a_record_of_this_version_must_count_its_own_files(run_dir: Path):
+    record(run_dir)
+    meta = json.loads((run_dir / "run.json").read_text())
+    del meta["lines"]["machine.jsonl"]
+    (run_dir / "run.json").write_text(json.dumps(meta))
+    seal.write(run_dir)
+    with pytest.raises(RecordError, match=r"how many lines machine\.jsonl had"):
+        load(run_dir)
 
 
 def test_a_run_that_was_cut_off_gives_the_part_that_it_has(run_dir: Path):

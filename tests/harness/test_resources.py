@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from harness import procfs
-from harness.observers.resources import ResourceObserver, Watched
+from harness.observers.resources import ResourceObserver, Sample, Watched
 from harness.processes import Process
-from harness.record import ResourceSample
+from harness.samples import MachineSample, ResourceSample
 from harness.waiting import wait_until
 
 SPINS = "import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass\n"
@@ -19,7 +19,12 @@ SPINS = "import time\nend = time.process_time() + {seconds}\nwhile time.process_
 @pytest.fixture
 def watch() -> Iterator[Callable[[Watched], list[ResourceSample]]]:
     samples: list[ResourceSample] = []
-    observer = ResourceObserver(samples.append, period_seconds=0.02)
+
+    def keep(sample: Sample) -> None:
+        if isinstance(sample, ResourceSample):
+            samples.append(sample)
+
+    observer = ResourceObserver(keep, period_seconds=0.02)
     observer.start()
 
     def watch_it(watched: Watched) -> list[ResourceSample]:
@@ -145,3 +150,54 @@ def test_a_process_that_ended_gives_no_more_samples(
     assert watch(Watched("self", os.getpid(), procfs.create_time(os.getpid()), with_children=False)) is samples
     wait_until(lambda: len(samples) > seen + 3, within=5, what="samples of another")
     assert "bridge" not in {sample.role for sample in samples[seen + 1 :]}
+
+
+def test_memory_by_shares_is_taken_and_lies_below_the_resident_one(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start("import time; held = bytearray(40 << 20); print('up', flush=True); time.sleep(600)")
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the memory is there")
+    if procfs.memory_shares(child.pid) is None:
+        pytest.skip("this kernel has no smaps_rollup")
+    samples = watch(of(child))
+    wait_until(lambda: len(samples) > 16, within=10, what="samples")
+    taken = [sample for sample in samples if sample.pss_bytes is not None and sample.uss_bytes is not None]
+    assert 2 <= len(taken) < len(samples)  # at a lower rate than the rest
+    for sample in taken:
+        assert 40 << 20 < (sample.uss_bytes or 0) <= (sample.pss_bytes or 0) <= sample.rss_bytes
+
+
+SWITCHES_IN_A_THREAD = """
+import threading, time
+def often():
+    for _ in range(200): time.sleep(0.001)
+thread = threading.Thread(target=often); thread.start(); thread.join()
+print('up', flush=True)
+time.sleep(600)
+"""
+
+
+def test_context_switches_of_all_threads_are_counted_and_never_fall(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start(SWITCHES_IN_A_THREAD)
+    samples = watch(of(child))
+    wait_until(lambda: "up" in child.log.read_text(), within=10, what="the thread has ended")
+    seen = len(samples)
+    wait_until(lambda: len(samples) > seen + 1, within=5, what="another sample")
+    counts = [sample.voluntary_switches or 0 for sample in samples]
+    assert counts == sorted(counts)
+    assert counts[-1] >= 100
+
+
+def test_the_machine_is_sampled_beside():
+    samples: list[Sample] = []
+    observer = ResourceObserver(samples.append, period_seconds=0.01)
+    observer.start()
+    wait_until(lambda: bool(samples), within=5, what="a sample of the machine")
+    observer.stop()
+    (first,) = samples[:1]
+    assert isinstance(first, MachineSample)
+    assert first.load_1m >= 0
+    assert first.cpus == len(os.sched_getaffinity(0))
+    assert first.memory_available_bytes > 0
