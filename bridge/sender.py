@@ -1,8 +1,9 @@
 """The one thread beside the loop: it drives `bridge.delivery` through a transport.
 
 One turn is: ask what is next, then send it or wait, then tell the outcome. The loop's thread only puts: it compresses,
-holds a lock for some microseconds, and never waits for the network. The sender is woken by a pipe: by a put only when
-it waits for one, by stop always, also out of a call in flight, whose `Patience` is then shorter than it was.
+holds a lock for some microseconds, and never waits for the network (for a spool's disk a moment, see put). The sender
+is woken by a pipe: by a put only when it waits for one, by stop always, also out of a call in flight, whose `Patience`
+is then shorter than it was.
 """
 
 from __future__ import annotations
@@ -88,7 +89,11 @@ class Sender:
         self._thread.start()
 
     def put(self, encoded: bytes) -> None:
-        """Hand over one encoded ExportMetricsServiceRequest. Never waits for the network. After stop it is lost."""
+        """Hand over one encoded ExportMetricsServiceRequest. After stop it is lost.
+
+        Never waits for the network. With a spool, while delivery fails, it is on disk when this returns, if the disk
+        answers in time: see `bridge.spooling.Spooling.keep`.
+        """
         self._number += 1
         # A look without the lock: should it be wrong, a request is larger or smaller than it might be.
         pack = self._packing.wrap if self._waits_for_put else self._packing.pack
@@ -100,7 +105,7 @@ class Sender:
         if wake:
             self._wakeup.wake()
         if endangered and self._spooling is not None:
-            self._spooling.wake()
+            self._spooling.keep()
 
     @property
     def is_alive(self) -> bool:

@@ -2,6 +2,9 @@
 
 One turn is: look at what is new and what is gone, tell the disk. It is woken when a call failed or is overdue, then by
 each put and each outcome until nothing is on disk any more; else it sleeps and touches no disk.
+
+A put that needs the disk waits for it in the time that the loop would sleep, and only for a part of that: so what was
+put is on disk when put returns, and no reading comes late (docs/decisions/0006-a-put-is-on-disk.md).
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from math import inf
 
 from bridge.delivery import Waiting
 from bridge.errors import SpoolError
@@ -16,6 +20,8 @@ from bridge.logs import Repeats
 from bridge.outbox import Request
 from bridge.spool import Spool, SpoolStats
 
+PATIENCE_SECONDS_MAX = 0.25
+"""A put waits no longer for the disk, however long the interval is: an end that is asked for meanwhile waits as well."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """After the disk refused, for the first, second, ... time in a row."""
 
@@ -33,16 +39,28 @@ class Spooling:
         spool: from now on only this object touches it.
         clock: monotonic seconds.
         log: takes changes of state and rate-limited repeats.
+        patience_seconds: how long a put may wait for the disk.
     """
 
-    def __init__(self, spool: Spool, clock: Callable[[], float], log: logging.Logger) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        clock: Callable[[], float],
+        log: logging.Logger,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS_MAX,
+    ) -> None:
         self._spool = spool
         self._clock = clock
         self._log = log
         self._repeats = Repeats(clock)
         self._look: LookAtQueue = lambda _: Waiting(False, (), 0)
         self._restore: Restore = lambda _: None
+        self._patience_seconds = patience_seconds
         self._wakeup = threading.Event()
+        self._answer = threading.Condition()
+        self._asked = 0
+        self._answered = 0.0  # the number of the last question that a turn has seen to
         self._ending = False
         self._failures = 0  # in a row
         self._not_before = 0.0
@@ -69,6 +87,19 @@ class Spooling:
     def wake(self) -> None:
         """Something changed. Never waits."""
         self._wakeup.set()
+
+    def keep(self) -> None:
+        """Something was put that is to be on disk: wait until it is, or the disk refused, or patience ends.
+
+        A disk that was not done in time is not waited for again until it has caught up.
+        """
+        with self._answer:
+            keeps_up = self._answered >= self._asked
+            self._asked += 1
+            asked = self._asked
+            self.wake()
+            if keeps_up:
+                self._answer.wait_for(lambda: self._answered >= asked, self._patience_seconds)
 
     def stats(self) -> SpoolStats:
         """All figures of this moment; from another thread they may be those of the moment before."""
@@ -161,16 +192,24 @@ class Spooling:
 
     def _run(self) -> None:
         while True:
-            ending = self._ending
+            ending, asked = self._ending, self._asked
             try:
                 again = self.turn()
             except Exception:  # noqa: BLE001 - whatever it is, the spool must not end silently
                 again = self._broke()
+            if again != 0.0:  # else it looks again, as it has just written
+                self._answer_up_to(asked)
             if ending and again is None:
                 break
             self._wakeup.wait(again)
             self._wakeup.clear()
+        self._answer_up_to(inf)  # nobody answers any more
         self._close()
+
+    def _answer_up_to(self, asked: float) -> None:
+        with self._answer:
+            self._answered = asked
+            self._answer.notify_all()
 
     def _broke(self) -> float | None:
         self.failures += 1

@@ -152,10 +152,14 @@ def make_spooling(settings: Settings) -> Spooling | None:
         return None
     from bridge.spool import Spool  # noqa: PLC0415 - whoever needs no spool need not pay for it
     from bridge.spool_folder import SpoolFolder  # noqa: PLC0415 - as above
-    from bridge.spooling import Spooling  # noqa: PLC0415 - as above
+    from bridge.spooling import PATIENCE_SECONDS_MAX, Spooling  # noqa: PLC0415 - as above
 
-    spool = Spool(SpoolFolder(settings.spool_folder), settings.spool_size_max_bytes)
-    return Spooling(spool, time.monotonic, logging.getLogger("bridge.spool"))
+    return Spooling(
+        Spool(SpoolFolder(settings.spool_folder), settings.spool_size_max_bytes),
+        time.monotonic,
+        logging.getLogger("bridge.spool"),
+        patience_seconds=min(PATIENCE_SECONDS_MAX, settings.collection_interval_seconds / 2),
+    )
 
 
 def make_transport(settings: Settings) -> Transport:

@@ -18,7 +18,7 @@ from bridge.outbox import SHUTDOWN, Request
 from bridge.sender import Sender
 from bridge.spool import Spool
 from bridge.spool_folder import SpoolFolder
-from bridge.spooling import Spooling
+from bridge.spooling import PATIENCE_SECONDS_MAX, Spooling
 from bridge.transports import Answer, Patience
 from harness.waiting import wait_until
 
@@ -120,6 +120,14 @@ def test_after_the_first_failed_call_all_that_waits_and_all_that_comes_is_on_dis
     rig.put(6, 6)
     rig.on_disk(6)
     assert time.monotonic() - began < 0.5
+
+
+def test_a_put_in_an_outage_returns_when_it_is_on_disk(begin: Begin):
+    rig = begin().put(1, 1)
+    rig.on_disk(1)
+    for number in range(2, 200):
+        rig.put(number, number)
+        assert rig.spool.written_through == number
 
 
 def test_a_call_without_an_answer_counts_as_failed_after_a_second(begin: Begin):
@@ -239,10 +247,35 @@ def test_a_disk_that_hangs_in_an_outage_delays_neither_puts_nor_calls_nor_the_en
     wait_until(lambda: rig.transport.calls > calls + 10, within=5, what="calls go on")
     began = time.monotonic()
     rig.put(11, 100)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 2 * PATIENCE_SECONDS_MAX
     began = time.monotonic()
     assert rig.sender.stop(0.2).dropped[SHUTDOWN] == 100
     assert time.monotonic() - began < 1.0
+
+
+def test_a_disk_that_hung_is_waited_for_again_when_it_has_caught_up(begin: Begin, hanging: Hanging):
+    hanging.released.set()
+    rig = begin(hanging).put(1, 1)
+    rig.on_disk(1)
+    hanging.released.clear()
+    rig.put(2, 50)
+    assert rig.spool.written_through == 1
+    hanging.released.set()
+    rig.on_disk(50)
+    wait_until(lambda: rig.put(51, 51).spool.written_through >= rig.sender.stats().put, within=5, what="in step again")
+    for number in range(rig.sender.stats().put + 1, 100):
+        rig.put(number, number)
+        assert rig.spool.written_through == rig.sender.stats().put
+
+
+def test_a_put_does_not_wait_for_a_disk_that_refuses_nor_for_a_spool_that_has_ended(begin: Begin):
+    rig = begin(Full(SpoolFolder(Path("/nowhere")), BOUND_BYTES)).put(1, 1)
+    wait_until(lambda: rig.spooling.failures > 0, within=5, what="it refused")
+    began = time.monotonic()
+    rig.put(2, 250)
+    rig.sender.stop(0)
+    rig.put(251, 500)
+    assert time.monotonic() - began < PATIENCE_SECONDS_MAX
 
 
 class Broken(Spool):

@@ -59,6 +59,10 @@ class TurnsOfItsOwn(Spooling):
         world = self.world
         world.agenda.at(world.agenda.now + world.random.uniform(0.0, LATENCY_SECONDS), self._turn_now)
 
+    def keep(self) -> None:
+        while self._noted_turn() == 0.0:
+            pass
+
     def stop(self, seconds: float) -> frozenset[int]:  # noqa: ARG002 - its turns take no time
         self._ending = True
         while self._noted_turn() is not None:
@@ -206,12 +210,13 @@ class SpoolWorld:
         self.disk.kill_in_write = False
         self.disk.holder = None
         here = self.here_at_end = self._here()
-        late = 2 * LATENCY_SECONDS + (_WRITE_WITHIN_SECONDS if self.spell.ending == "kill-in-write" else 0.0)
+        in_write = _WRITE_WITHIN_SECONDS if self.spell.ending == "kill-in-write" else 0.0
+        late = 2 * LATENCY_SECONDS + in_write
         if not self.spool.evicted:
             self.demanded |= self.found & here
             if self.disk_well_since < self.trouble_since:
                 promised_after = self.trouble_since + PROMISED_AFTER_SECONDS
-                self.demanded |= {one for one in here if promised_after < self.put_at[one] < now - late}
+                self.demanded |= {one for one in here if promised_after < self.put_at[one] < now - in_write}
         self.forbidden |= {one for one, at in self.told_delivered.items() if self.disk_well_since < at < now - late}
         self.in_order = self.in_order and self.disk_well_since < now - late  # else what was dropped may come again
         self.spooled = None

@@ -204,9 +204,10 @@ DEFECTS: dict[type, tuple[str, ...]] = {
 SEEDS: dict[type, tuple[int, ...]] = {
     WritesOnlyTheNewest: (124,),
     LeavesATornRecordAsItIs: (61,),
+    ForgetsTheLastTurn: (941,),
     WaitsForTheEndOfASilentCall: (23,),
 }
-"""Where it takes more than a second from seed 0 on (all take less than 20): a schedule that shows it."""
+"""Where it takes more than a second from seed 0 on (a minute at most): a schedule that shows it."""
 
 
 def world(defect: type, seed: int) -> SpoolWorld:
