@@ -23,8 +23,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.child_environment import child_environment
 from harness.control import Control
@@ -84,7 +85,8 @@ class Result:
     kills: int = 0
     queued: int = 0
     promised: int = 0
-    """Queued in an outage, more than a second after its first failed call began, by a bridge that was killed."""
+    """Queued in an outage, more than a second after its first failed call began, by a bridge that was killed. An outage
+    lasts until all that was queued before has arrived."""
     missing: int = 0
     """Of those promised."""
     missing_age_seconds_max: float = 0.0
@@ -106,6 +108,13 @@ class Result:
         figures = ", ".join(f"{name} {getattr(self, name)}" for name in _FIGURES)
         verdict = "ok " if self.good else "BAD"
         return f"{verdict} seed {self.plan.seed} {self.plan.trouble}: {figures}{self.error and ', ' + self.error}"
+
+
+class Account(Protocol):
+    """What there is to judge of a round."""
+
+    def puts(self) -> list[tuple[int, float, bytes]]: ...  # noqa: D102 - as of `Rig`
+    def arrivals(self) -> list[tuple[float, Points]]: ...  # noqa: D102 - as of `Rig`
 
 
 @dataclass(slots=True)
@@ -152,15 +161,15 @@ class Rig:
         """Wait until this bridge has queued something."""
         _until(lambda: any(pid == bridge.pid for pid, _, _ in self.puts()), "a first tick")
 
-    def arrivals(self) -> list[Points]:
-        """The points of each request that the sink took, in the order in which they came."""
-        arrived = []
+    def arrivals(self) -> list[tuple[float, Points]]:
+        """When each request came that the sink took, and its points, in the order in which they came."""
+        arrived: list[tuple[float, Points]] = []
         for line in (self.folder / "exports.jsonl").read_text().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break  # the sink is writing it
             export = json.loads(line)
             if export["answered"] == "OK":
-                arrived += _by_tick(export["points"])
+                arrived += [(export["t"], points) for points in _by_tick(export["points"])]
         return arrived
 
     def _helper(self, role: str, *arguments: str) -> int:
@@ -184,7 +193,7 @@ def run_round(seed: int, folder: Path, *, spool: bool = True) -> Result:
     rig = Rig(folder, Processes(lambda *_: None), spool)
     try:
         began, killed = _play(rig, result)
-        _judge(rig, result, began, killed)
+        judge(rig, result, began, killed)
     except Exception as error:  # noqa: BLE001 - a round that could not be played is a bad one, and the others go on
         result.error = f"{type(error).__name__}: {error}"
     finally:
@@ -224,7 +233,7 @@ def _play(rig: Rig, result: Result) -> tuple[float, dict[int, float]]:
         kill()
         bridge = rig.bridge()
     rig.write(0.25)
-    _until(lambda: any(_loss(points) == 0.25 for points in rig.arrivals()), "what was written last arrives")  # noqa: PLR2004
+    _until(lambda: any(_loss(points) == 0.25 for _, points in rig.arrivals()), "what was written last arrives")  # noqa: PLR2004
     ended = bridge.stop(_WITHIN_SECONDS)
     if ended.code:
         result.error = f"the last bridge ended with {ended.code}"
@@ -234,25 +243,37 @@ def _play(rig: Rig, result: Result) -> tuple[float, dict[int, float]]:
     return began, killed
 
 
-def _judge(rig: Rig, result: Result, began: float, killed: dict[int, float]) -> None:
-    arrived: dict[int, Points] = {}
+def judge(rig: Account, result: Result, began: float, killed: dict[int, float]) -> None:
+    """Count what was promised, and what of that is missing.
+
+    Args:
+        rig: what was queued and what arrived.
+        result: takes the counts.
+        began: when the trouble began.
+        killed: when each process was killed.
+    """
+    arrived: dict[int, tuple[float, Points]] = {}
     newest = 0
-    for points in rig.arrivals():
+    for t, points in rig.arrivals():
         tick = points[0]["time_unix_nano"]
         result.twice += tick in arrived
         if tick not in arrived:
             result.out_of_order += tick < newest
             newest = max(newest, tick)
-            arrived[tick] = points
+            arrived[tick] = (t, points)
     first_calls: dict[int, float] = {}
+    all_arrived_at: dict[int, float] = {}
     for pid, t, encoded in rig.puts():
         (points,) = _by_tick(points_of(encoded)[1])
         result.queued += 1
         if t >= began:
             first_calls.setdefault(pid, t)
-        promised = pid in killed and t > first_calls.get(pid, t) + PROMISED_AFTER_SECONDS
+        # Once all that was queued before has arrived the outage is over, whenever it was mended: no disk is touched.
+        over = all_arrived_at.get(pid, -inf) < t
+        promised = pid in killed and not over and t > first_calls.get(pid, t) + PROMISED_AFTER_SECONDS
         result.promised += promised
-        found = arrived.get(points[0]["time_unix_nano"])
+        at, found = arrived.get(points[0]["time_unix_nano"], (inf, None))
+        all_arrived_at[pid] = max(all_arrived_at.get(pid, -inf), at)
         if found is None and promised:
             result.missing += 1
             result.missing_age_seconds_max = max(result.missing_age_seconds_max, killed[pid] - t)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bridge import console
 from bridge.stop import Stop
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     """Run one command; the exit code is 0, 1 (nothing to deliver, or not delivered) or 2 (settings or usage)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     environ = os.environ if environ is None else environ
+    console.hold_standard_descriptors()
     if arguments in ([], ["run"]):
         stop = Stop()
         stop.install()
@@ -33,7 +35,11 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     settings = read_settings(environ)
     if settings is None:
         return EXIT_SETTINGS
-    return commands.once(settings) if told.command == "once" else commands.check(settings, as_json=told.json)
+    if told.command == "check":
+        return commands.check(settings, as_json=told.json)
+    stop = Stop()
+    stop.install()
+    return commands.once(settings, stop)
 
 
 def run(environ: Mapping[str, str], stop: Stop) -> int:
@@ -56,7 +62,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings | None:
     try:
         told = settings.Settings.from_mapping(environ)
     except errors.SettingsError as error:
-        sys.stderr.write("".join(f"{line}\n" for line in ("settings are wrong:", *map(str, error.problems))))
+        console.say("".join(f"{line}\n" for line in ("settings are wrong:", *map(str, error.problems))))
         return None
     logs.set_up(told.log_level, told.log_format)
     return told

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from typing import Any
 
-from bridge import wiring
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from bridge import console, wiring
 from bridge.errors import MetricsFileError, SnapshotError
 from bridge.settings import Settings
 from bridge.snapshot import Snapshot
+from bridge.stop import Stop
 
 NOT_WORTH_A_COMPLAINT = ("missing",)
 """A field that the job does not write at all is its own business; anything else left out makes check end with 1."""
+
+_LOOK_SECONDS = 0.02
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,67 +37,98 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def once(settings: Settings) -> int:
-    """Read once and deliver once; 0 only when it was delivered."""
+def once(settings: Settings, stop: Stop) -> int:
+    """Read once and deliver once, unless the end is asked for before; 0 only when it was delivered."""
     snapshot = _read(settings)
     if snapshot is None:
         return 1
-    instruments = wiring.make_instruments(settings)
-    instruments.record(snapshot)
-    encoded = instruments.collect(time.time_ns())
+    encoded = _encoded(settings, snapshot)
     if encoded is None:
-        sys.stderr.write("there is nothing to send\n")
+        console.say("there is nothing to send\n")
         return 1
     sender = wiring.make_sender(settings)
     sender.start()
     sender.put(encoded)
-    stats = sender.stop(settings.shutdown_budget_seconds)
+    ends_at = time.monotonic() + settings.shutdown_budget_seconds
+    while sender.stats().queue_count and time.monotonic() < ends_at and not stop.wait(_LOOK_SECONDS):
+        pass
+    stats = sender.stop(0.0)
     wiring.say_goodbye(settings, stats)
     return 0 if stats.delivered else 1
 
 
 def check(settings: Settings, *, as_json: bool) -> int:
-    """Print what the file would become; 0 when it is a snapshot and every field in it is good."""
+    """Print what the file would become; 0 when it is a snapshot, every field in it is good, and that was printed."""
     snapshot = _read(settings)
     if snapshot is None:
         return 1
     told = _told(settings, snapshot)
-    sys.stdout.write(json.dumps(told, indent=2) + "\n" if as_json else _table(told))
-    return int(any(field.reason not in NOT_WORTH_A_COMPLAINT for field in snapshot.left_out))
+    printed = console.tell(json.dumps(told, indent=2) + "\n" if as_json else _table(told))
+    return int(not printed or any(field.reason not in NOT_WORTH_A_COMPLAINT for field in snapshot.left_out))
+
+
+def _encoded(settings: Settings, snapshot: Snapshot) -> bytes | None:
+    """What a bridge that has just begun would make of it."""
+    instruments = wiring.make_instruments(settings)
+    instruments.record(snapshot)
+    return instruments.collect(time.time_ns())
 
 
 def _read(settings: Settings) -> Snapshot | None:
     try:
         news = wiring.make_intake(settings).take()
     except (MetricsFileError, SnapshotError) as error:
-        sys.stderr.write(f"no snapshot: {error}\n")
+        console.say(f"no snapshot: {error}\n")
         return None
     return None if news is None else news.snapshot
 
 
 def _told(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
+    points = _points(_encoded(settings, snapshot) or b"")
     return {
         "file": str(settings.metrics_file_path),
         "endpoint": str(settings.endpoint),
         "resource": settings.resource(host_name=os.uname().nodename),
         "attributes": dict(snapshot.attributes),
         "metrics": [
-            {"name": rule.name, "kind": rule.kind, "unit": rule.unit, "value": snapshot.values[rule.name]}
+            {
+                "name": rule.name,
+                "kind": rule.kind,
+                "unit": rule.unit,
+                "value": points[rule.name],
+                "in_file": snapshot.values[rule.name],
+            }
             for rule in settings.table.metrics
-            if rule.name in snapshot.values
+            if rule.name in points
         ],
         "left_out": [{"field": field.field, "reason": field.reason} for field in snapshot.left_out],
     }
+
+
+def _points(encoded: bytes) -> dict[str, float]:
+    """The value of each metric's point as it would be sent: of a histogram, which has one observation, its sum."""
+    values = {}
+    for of_resource in ExportMetricsServiceRequest.FromString(encoded).resource_metrics:
+        for metric in (metric for scope in of_resource.scope_metrics for metric in scope.metrics):
+            (point,) = getattr(metric, metric.WhichOneof("data")).data_points
+            values[metric.name] = (
+                point.sum if metric.HasField("histogram") else getattr(point, point.WhichOneof("value"))
+            )
+    return values
+
+
+def _row(metric: dict[str, Any], wide: int) -> str:
+    row = f"  {metric['name']:{wide}}  {metric['kind']:9}  {metric['value']:g} {metric['unit']}".rstrip()
+    if metric["value"] == metric["in_file"]:
+        return row
+    return f"{row}  (the file's {metric['in_file']:g}; a total of what is seen, as docs/metrics.md says)"
 
 
 def _table(told: dict[str, Any]) -> str:
     lines = [f"{told['file']} would be sent to {told['endpoint']} as"]
     lines += [f"  {name} = {value}" for name, value in (told["resource"] | told["attributes"]).items()]
     wide = max((len(metric["name"]) for metric in told["metrics"]), default=0)
-    lines += [
-        f"  {metric['name']:{wide}}  {metric['kind']:9}  {metric['value']:g} {metric['unit']}".rstrip()
-        for metric in told["metrics"]
-    ]
+    lines += [_row(metric, wide) for metric in told["metrics"]]
     if told["left_out"]:
         lines.append("left out:")
         lines += [f"  {field['field']}: {field['reason']}" for field in told["left_out"]]

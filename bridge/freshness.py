@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 
-from bridge.errors import BridgeError, FileMissing
+from bridge.errors import BridgeError, FileMissing, SnapshotError
 from bridge.logs import Repeats
 
 _log = logging.getLogger(__name__)
+
+_NUMBER = re.compile("[0-9]+")
 
 SLIP_INTERVALS = 3
 """For so many intervals a missing or broken file may be a slip; then its gauges end."""
@@ -58,14 +61,14 @@ class Freshness:
             )
 
     def bad(self, now: float, error: BridgeError) -> None:
-        """Note that there is no whole file. Missing is DEBUG, anything else an ERROR once a minute at most."""
+        """Note that there is no whole file. Missing is DEBUG, else an ERROR, each kind once a minute at most."""
         bad = self._bad = self._bad or _Bad(now, 0, "", said=False)
         bad.looks += 1
         bad.reason = str(error)
         if isinstance(error, FileMissing):
             _log.debug("%s; looking again at the next tick", error)
             return
-        unsaid = self._repeats.due("bad file")
+        unsaid = self._repeats.due(("bad file", _sort_of(error)))
         if unsaid is not None:
             bad.said = True
             again = f" (as {unsaid} times since this was last said)" if unsaid else ""
@@ -102,3 +105,10 @@ class Freshness:
         if unchanged_seconds > self._stale_after_seconds:
             return f"the metrics file has not changed for {unchanged_seconds:.0f} s"
         return None
+
+
+def _sort_of(error: BridgeError) -> str:
+    """What is another trouble, and not the same one at another place. There are some dozens, whatever a job writes."""
+    if isinstance(error, SnapshotError):
+        return error.reason.partition(":")[0]
+    return _NUMBER.sub("", str(error))

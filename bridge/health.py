@@ -116,7 +116,11 @@ class HealthServer:
     def __init__(self, health: Health, host: str, port: int) -> None:
         self._health = health
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=CONNECTIONS_MAX)
+        # All of this machine's addresses are those of IPv4, too.
+        every = host == "::" and socket.has_dualstack_ipv6()
+        self._listener = socket.create_server(
+            (host, port), family=family, backlog=CONNECTIONS_MAX, dualstack_ipv6=every
+        )
         self._listener.setblocking(False)
         # Each connection inherits it: what the system holds of those who send without end is bounded, too.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, REQUEST_BYTES_MAX)

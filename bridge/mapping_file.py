@@ -68,6 +68,14 @@ def _toml(path: Path) -> tuple[str, dict[str, Any]]:
         found = re.search(r"at line ([0-9]+)", str(error))
         line = found[1] if found else text.count("\n") + 1
         raise SettingsError([Problem(VARIABLE, f"{path}:{line}", f"no TOML: {error}")]) from error
+    except RecursionError as error:
+        opened = [each.count("[") + each.count("{") for each in text.splitlines()]
+        where = f"{path}:{opened.index(max(opened)) + 1}"
+        raise SettingsError([Problem(VARIABLE, where, "lists and tables nested less deeply")]) from error
+    except ValueError as error:  # tomllib lets int()'s own bound through
+        found = re.search(r"[0-9][0-9_]{4000,}", text)
+        line = text.count("\n", 0, found.start()) + 1 if found else 1
+        raise SettingsError([Problem(VARIABLE, f"{path}:{line}", "numbers of less than 4000 digits")]) from error
 
 
 class _Judge:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -29,6 +29,9 @@ from bridge import __version__
 from bridge.delivery import Stats
 from bridge.loop import Clock, LoopStats
 from bridge.otlp import STATUS_NAMES
+
+if TYPE_CHECKING:
+    from bridge.spool import SpoolStats
 
 SCOPE = "ml-metrics-bridge.self"
 LEFT_OUT_SERIES_MAX = 50
@@ -62,6 +65,18 @@ _TABLE = (
     SelfMetric("ml.bridge.points.rejected", "counter", "{data_point}", "Points left out by the collector"),
     SelfMetric("ml.bridge.exports", "counter", "{call}", "Export calls, by status code"),
     SelfMetric("ml.bridge.export.last_success.timestamp", "gauge", "s", "When the collector last took a request"),
+    SelfMetric("ml.bridge.spool.size", "gauge", "{request}", "Requests on disk that have not left yet"),
+    SelfMetric("ml.bridge.spool.segments", "gauge", "{file}", "Files that hold them"),
+    SelfMetric("ml.bridge.spool.disk.usage", "gauge", "By", "Of these files together"),
+    SelfMetric("ml.bridge.spool.disk.limit", "gauge", "By", "That they may take"),
+    SelfMetric("ml.bridge.spool.requests.written", "counter", "{request}", "Requests put on disk"),
+    SelfMetric("ml.bridge.spool.requests.found", "counter", "{request}", "Requests that an earlier run left on disk"),
+    SelfMetric(
+        "ml.bridge.spool.requests.evicted", "counter", "{request}", "Requests that are in memory alone for room"
+    ),
+    SelfMetric("ml.bridge.spool.damaged", "counter", "{record}", "Records of an earlier run that could not be read"),
+    SelfMetric("ml.bridge.spool.torn", "counter", "{file}", "Files of an earlier run with an unfinished end"),
+    SelfMetric("ml.bridge.spool.failures", "counter", "{failure}", "Times that the disk refused"),
     SelfMetric("ml.bridge.build.info", "gauge", "", "1, with the versions as attributes"),
     SelfMetric("process.cpu.time", "counter", "s", "Total CPU seconds broken down by different CPU modes"),
     SelfMetric("process.memory.usage", "updowncounter", "By", "The amount of physical memory in use"),
@@ -93,6 +108,7 @@ class SelfMetrics:
         resource: the same as of the job's metrics.
         loop: the figures of all that reads.
         sender: the figures of all that delivers.
+        spool: the figures of the disk; None: there is no spool.
         clock: the bridge's.
         every_seconds: the least time from one to the next.
         began_seconds: when the bridge began, on the monotonic clock.
@@ -106,6 +122,7 @@ class SelfMetrics:
         resource: Mapping[str, str],
         loop: Callable[[], LoopStats],
         sender: Callable[[], Stats],
+        spool: Callable[[], SpoolStats] | None = None,
         clock: Clock,
         every_seconds: float,
         began_seconds: float,
@@ -115,6 +132,7 @@ class SelfMetrics:
         self._resource = resource
         self._loop = loop
         self._sender = sender
+        self._spool = spool
         self._clock = clock
         self._every_seconds = every_seconds
         self._process = process
@@ -159,6 +177,8 @@ class SelfMetrics:
         if stats.last_delivery_at is not None:
             at = self._clock.time_ns() / 1e9 - (now - stats.last_delivery_at)
             yield "ml.bridge.export.last_success.timestamp", at, {}
+        if self._spool is not None:
+            yield from _of_spool(self._spool())
         process = self._process()
         yield "process.cpu.time", process.user_seconds, {"cpu.mode": "user"}
         yield "process.cpu.time", process.system_seconds, {"cpu.mode": "system"}
@@ -200,6 +220,19 @@ def _of_delivery(stats: Stats) -> Iterator[tuple[str, float, Labels]]:
     for status, count in stats.calls.items():
         answered = status in STATUS_NAMES
         yield "ml.bridge.exports", count, {"rpc.response.status_code" if answered else "error.type": status}
+
+
+def _of_spool(stats: SpoolStats) -> Iterator[tuple[str, float, Labels]]:
+    yield "ml.bridge.spool.size", stats.count, {}
+    yield "ml.bridge.spool.segments", stats.segments, {}
+    yield "ml.bridge.spool.disk.usage", stats.bytes, {}
+    yield "ml.bridge.spool.disk.limit", stats.bytes_max, {}
+    yield "ml.bridge.spool.requests.written", stats.written, {}
+    yield "ml.bridge.spool.requests.found", stats.found, {}
+    yield "ml.bridge.spool.requests.evicted", stats.evicted, {}
+    yield "ml.bridge.spool.damaged", stats.damaged, {}
+    yield "ml.bridge.spool.torn", stats.torn, {}
+    yield "ml.bridge.spool.failures", stats.failures, {}
 
 
 def _add(scope: ScopeMetrics, told: SelfMetric) -> Metric:

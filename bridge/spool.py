@@ -62,8 +62,12 @@ class SpoolStats:
     """Removed from disk, or never put there, to stay within the bound; they went on waiting in memory."""
     count: int
     """On disk and not gone."""
+    segments: int
+    """Files that hold them."""
     bytes: int
     bytes_max: int
+    failures: int = 0
+    """Times that the disk refused; `bridge.spooling` counts them."""
 
 
 class _Segment:
@@ -170,15 +174,17 @@ class Spool:
         self.is_open = False
 
     def stats(self) -> SpoolStats:
-        """All figures of this moment."""
+        """All figures of this moment; for any thread."""
+        segments = tuple(self._segments)  # all at once, while the spool's thread may add one
         return SpoolStats(
             written=self._written,
             found=self._found,
             damaged=self._damaged,
             torn=self._torn,
             evicted=self.evicted,
-            count=sum(segment.count_after(self._acknowledged_through) for segment in self._segments),
-            bytes=self._bytes(),
+            count=sum(segment.count_after(self._acknowledged_through) for segment in segments),
+            segments=len(segments),
+            bytes=sum(segment.size_bytes for segment in segments),
             bytes_max=self.size_max_bytes,
         )
 

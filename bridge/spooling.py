@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 from bridge.delivery import Waiting
@@ -21,7 +22,7 @@ from bridge.outbox import Request
 from bridge.spool import Spool, SpoolStats
 
 PATIENCE_SECONDS_MAX = 0.25
-"""A put waits no longer for the disk, however long the interval is: an end that is asked for meanwhile waits as well."""
+"""A put waits no longer for the disk, however long the interval is: an end asked for meanwhile waits as well."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """After the disk refused, for the first, second, ... time in a row."""
 
@@ -103,7 +104,7 @@ class Spooling:
 
     def stats(self) -> SpoolStats:
         """All figures of this moment; from another thread they may be those of the moment before."""
-        return self._spool.stats()
+        return replace(self._spool.stats(), failures=self.failures)
 
     def stop(self, seconds: float) -> frozenset[int]:
         """Write what still waits, and end. Returns after so many seconds at the latest.

@@ -36,9 +36,10 @@ _log = logging.getLogger("bridge")
 def run(settings: Settings, stop: Stop) -> None:
     """Run until the end is asked for: the loop in this thread, the sender in its own."""
     say_hello(settings)
-    sender = make_sender(settings, make_spooling(settings))
+    spooling = make_spooling(settings)
+    sender = make_sender(settings, spooling)
     loop = make_loop(settings, sender)
-    sender.start(make_bulletin(settings, loop, sender))
+    sender.start(make_bulletin(settings, loop, sender, spooling))
     health = open_health(settings, loop, sender)
     gc.freeze()  # nothing that is here by now is ever garbage: never look at it again
     gc.enable()
@@ -96,7 +97,9 @@ def make_sender(settings: Settings, spooling: Spooling | None = None) -> Sender:
     return Sender(delivery, transport, time.monotonic, logging.getLogger("bridge.sender"), spooling=spooling)
 
 
-def make_bulletin(settings: Settings, loop: Loop, sender: Sender) -> Callable[[], bytes | None] | None:
+def make_bulletin(
+    settings: Settings, loop: Loop, sender: Sender, spooling: Spooling | None
+) -> Callable[[], bytes | None] | None:
     """What the bridge says of itself; None: nothing."""
     if not settings.self_metrics_interval_seconds:
         return None
@@ -110,6 +113,7 @@ def make_bulletin(settings: Settings, loop: Loop, sender: Sender) -> Callable[[]
             resource=settings.resource(host_name=os.uname().nodename),
             loop=loop.stats,
             sender=sender.stats,
+            spool=None if spooling is None else spooling.stats,
             clock=Clock(time.monotonic, time.time_ns),
             every_seconds=settings.self_metrics_interval_seconds,
             began_seconds=began_seconds,

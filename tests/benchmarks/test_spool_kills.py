@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from benchmarks.spool_kills import Plan, Result, main, run_round
+from benchmarks.spool_kills import Plan, Points, Result, judge, main, run_round
+from harness.observers.otlp_points import points_of
 
 SEEDS = (20001, 20003, 20004)
 
@@ -44,3 +46,49 @@ def test_without_a_spool_it_says_what_is_missing(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().out
     assert "BAD seed 20001" in said
     assert "repeat it: python -m benchmarks.spool_kills --rounds 1 --seed 20001" in said
+
+
+def request(tick: int) -> bytes:
+    told = ExportMetricsServiceRequest()
+    metric = told.resource_metrics.add().scope_metrics.add().metrics.add(name="ml.training.loss")
+    metric.gauge.data_points.add(time_unix_nano=tick, as_double=0.5)
+    return told.SerializeToString()
+
+
+class Told:
+    """Process 7 queues at 1, 2, ... 9 s; the trouble begins at 1.5 s; 7 is killed at 9.5 s. What arrived is given."""
+
+    def __init__(self, **arrived_at: float) -> None:
+        self._arrived_at = arrived_at
+
+    def puts(self) -> list[tuple[int, float, bytes]]:
+        return [(7, float(tick), request(tick)) for tick in range(1, 10)]
+
+    def arrivals(self) -> list[tuple[float, Points]]:
+        return [(t, points_of(request(int(tick.strip("_"))))[1]) for tick, t in self._arrived_at.items()]
+
+    def judged(self) -> Result:
+        result = Result(Plan.draw(1))
+        judge(self, result, 1.5, {7: 9.5})
+        return result
+
+
+def test_what_was_queued_more_than_a_second_after_the_first_failed_call_is_promised():
+    result = Told(_1=1.1, **{f"_{tick}": 20.0 for tick in range(2, 10)}).judged()
+    assert (result.queued, result.promised, result.missing) == (9, 6, 0)
+
+
+def test_it_is_missing_however_shortly_before_the_kill_it_was_queued():
+    result = Told(_1=1.1, **{f"_{tick}": 20.0 for tick in range(2, 9)}).judged()
+    assert (result.promised, result.missing, result.missing_age_seconds_max) == (6, 1, 0.5)
+
+
+def test_an_outage_is_over_when_all_that_was_queued_before_has_arrived():
+    result = Told(_1=1.1, **{f"_{tick}": 6.5 for tick in range(2, 7)}, _8=8.1).judged()
+    assert (result.promised, result.missing) == (5, 1), "4 to 6; and 8 and 9, for 7 was still there"
+    assert result.missing_else == 1
+
+
+def test_what_arrives_in_another_order_or_otherwise_than_it_was_queued_is_counted():
+    result = Told(_2=20.0, _1=21.0, _3=22.0).judged()
+    assert (result.out_of_order, result.altered) == (1, 0)

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bridge.errors import FileMissing, FileUnreadable, SnapshotError
+from bridge.errors import FileMissing, FileTooLarge, FileUnreadable, NotARegularFile, SnapshotError
 from bridge.freshness import Freshness
 from bridge.logs import Repeats
 
@@ -119,3 +119,26 @@ def test_nothing_is_said_of_gauges_that_were_never_shown(caplog: pytest.LogCaptu
         bench.bad_for(1000.0, FileMissing("not there"))
         bench.live()
     assert not caplog.records
+
+
+def test_another_trouble_is_said_at_once_and_the_same_one_at_another_place_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+):
+    bench = Bench(interval_seconds=1.0)
+    for error in (
+        BROKEN,
+        SnapshotError("no JSON: other nonsense", 9),
+        NotARegularFile("/x is a folder, not a regular file"),
+        FileTooLarge("/x has 70000 bytes; the bound is 65536"),
+        FileTooLarge("/x has 80000 bytes; the bound is 65536"),
+    ):
+        bench.freshness.bad(bench.now, error)
+        bench.freshness.good(bench.now)
+        bench.now += 1.0
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert ["position 7" in said[0], "a folder" in said[1], "70000 bytes" in said[2], len(said)] == [
+        True,
+        True,
+        True,
+        3,
+    ]

@@ -249,6 +249,16 @@ def test_closing_gives_the_port_back_at_once(bridge: Bridge):
     client.close()
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_are_those_of_both_families(bridge: Bridge):
+    server = HealthServer(bridge.health, "::", 0)
+    for host in ("::1", "127.0.0.1"):
+        with socket.create_connection((host, server.port), timeout=5) as client:
+            client.sendall(b"GET /live HTTP/1.1\r\n\r\n")
+            assert everything(client).startswith(b"HTTP/1.0 200 ")
+    server.close()
+
+
 def test_a_port_that_is_taken_is_an_error_of_the_system(server: HealthServer, bridge: Bridge):
     with pytest.raises(OSError, match="in use"):
         HealthServer(bridge.health, "127.0.0.1", server.port)

@@ -310,6 +310,78 @@ def test_once_ends_with_1_when_it_could_not_deliver(start: Callable[..., Bridge]
     assert "1 lost" in bridge.log()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_once_ends_at_a_signal_and_says_what_was_lost(
+    start: Callable[..., Bridge], refused_port: int, tmp_path: Path, number: signal.Signals
+):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    bridge = start(refused_port, "once", BRIDGE_SHUTDOWN_BUDGET="60")
+    wait_until(lambda: "delivery fails" in bridge.log(), within=20, what="a first try")
+    bridge.process.send_signal(number)
+    code, seconds = bridge.ends(20)
+    assert (code, seconds < 5) == (1, True)
+    assert "stopped: 0 of 1 requests delivered" in bridge.log()
+    assert "Traceback" not in bridge.log()
+
+
+STREAMS = {
+    "closed": "exec {n}>&-; ",
+    "full": "exec {n}>/dev/full; ",
+    "gone": "exec {n}> >(exec true); sleep 0.1; ",
+}
+
+
+@pytest.mark.parametrize("state", STREAMS)
+@pytest.mark.parametrize(
+    ("command", "stream", "code"), [("run", 2, 2), ("once", 2, 2), ("check", 2, 2), ("check", 1, 1)]
+)
+def test_a_stream_that_cannot_be_written_to_changes_no_exit_code_and_costs_no_traceback(
+    tmp_path: Path, command: str, stream: int, code: int, state: str
+):
+    environ = {"PATH": os.environ["PATH"], "METRICS_FILE_PATH": str(FIXTURE)}
+    environ |= {"COLLECTION_INTERVAL": "soon"} if code == 2 else {}
+    script = STREAMS[state].format(n=stream) + f"exec {sys.executable} -m bridge {command}"
+    with (tmp_path / "said").open("w+b") as said:
+        ended = subprocess.run(
+            ["/bin/bash", "-c", script], cwd=ROOT, env=environ, stdout=said, stderr=said, check=False
+        )
+        said.seek(0)
+        told = said.read().decode()
+    assert ended.returncode == code
+    assert "Traceback" not in told
+    assert "Exception ignored" not in told
+    assert ("could not be written to stdout" in told) == (code == 1)
+
+
+def test_what_a_terminal_cannot_show_is_shown_as_an_escape(tmp_path: Path):
+    document = json.loads(FIXTURE.read_text())
+    document["job_metadata"]["model_name"] = "r\u00e9snet"
+    (tmp_path / "current.json").write_text(json.dumps(document))
+    environ = {"METRICS_FILE_PATH": str(tmp_path / "current.json"), "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "bridge", "check"], cwd=ROOT, env=environ, check=True, capture_output=True
+    )
+    assert rb"model.name = r\xe9snet" in ended.stdout
+
+
+def test_no_file_of_the_bridge_takes_the_number_of_a_stream_that_was_closed(collector: Collector):
+    environ = {
+        "PATH": os.environ["PATH"],
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "METRICS_FILE_PATH": str(FIXTURE),
+    }
+    bridge = subprocess.Popen(
+        ["/bin/bash", "-c", f"exec 0<&- 1>&- 2>&-; exec {sys.executable} -m bridge"], cwd=ROOT, env=environ
+    )
+    try:
+        wait_until(lambda: collector.losses, within=20, what="a first delivery")
+        links = [str(Path(f"/proc/{bridge.pid}/fd/{n}").readlink()) for n in range(3)]
+    finally:
+        bridge.terminate()
+    assert bridge.wait(20) == 0
+    assert links == ["/dev/null"] * 3
+
+
 @pytest.mark.parametrize("command", ["once", "check"])
 def test_without_a_file_once_and_check_end_with_1(start: Callable[..., Bridge], collector: Collector, command: str):
     bridge = start(collector.port, command)
@@ -341,7 +413,18 @@ def test_check_names_what_is_left_out_and_ends_with_1(start: Callable[..., Bridg
         {"field": "training_metrics.accuracy", "reason": "text"},
         {"field": "training_metrics.gpu_utilization", "reason": "missing"},
     ]
-    assert {"name": "ml.training.loss", "kind": "gauge", "unit": "", "value": 0.342} in told["metrics"]
+    loss = {"name": "ml.training.loss", "kind": "gauge", "unit": "", "value": 0.342, "in_file": 0.342}
+    assert loss in told["metrics"]
+
+
+def test_check_prints_the_total_that_a_counter_would_begin_at(
+    start: Callable[..., Bridge], collector: Collector, tmp_path: Path
+):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    bridge = start(collector.port, "check")
+    assert bridge.ends(20)[0] == 0
+    assert re.search(r"ml\.training\.batch_number +counter +0 +\(the file's 150;", bridge.log())
+    assert re.search(r"ml\.training\.epoch +counter +5\n", bridge.log())
 
 
 def test_what_it_says_of_itself_comes_once_and_apart_from_the_jobs_data(
@@ -353,8 +436,15 @@ def test_what_it_says_of_itself_comes_once_and_apart_from_the_jobs_data(
     own = [names for names in collector.requests if not any(name.startswith("ml.training.") for name in names)]
     assert len(own) == 1
     assert own[0] >= {"ml.bridge.exports", "ml.bridge.queue.size", "process.cpu.time", "ml.bridge.build.info"}
+    assert not any(name.startswith("ml.bridge.spool.") for name in own[0])
     assert collector.requests.index(own[0]) == 1, "after the first delivery"
     assert all(len(names) == 9 for names in collector.requests if names is not own[0])
+
+
+def test_with_a_spool_it_says_how_that_one_does(start: Callable[..., Bridge], collector: Collector, tmp_path: Path):
+    bridge = start(collector.port, BRIDGE_SPOOL_DIR=str(tmp_path / "spool"))
+    bridge.write(0.5)
+    wait_until(lambda: any("ml.bridge.spool.disk.usage" in names for names in collector.requests), within=20, what="it")
 
 
 def test_it_says_nothing_of_itself_when_told_so(start: Callable[..., Bridge], collector: Collector):
@@ -411,7 +501,9 @@ def test_a_mapping_file_of_ones_own_decides_what_check_shows_and_its_errors_end_
     mapping.write_text('[[metrics]]\nfield = "training_metrics.training_loss"\nname = "own"\nkind = "gauge"\n')
     bridge = start(1, "check", "--json", BRIDGE_MAPPING_FILE=str(mapping))
     assert bridge.ends(20)[0] == 0
-    assert json.loads(bridge.log())["metrics"] == [{"name": "own", "kind": "gauge", "unit": "", "value": 0.342}]
+    assert json.loads(bridge.log())["metrics"] == [
+        {"name": "own", "kind": "gauge", "unit": "", "value": 0.342, "in_file": 0.342}
+    ]
     mapping.write_text(mapping.read_text().replace("gauge", "gage"))
     bridge = start(1, "check", BRIDGE_MAPPING_FILE=str(mapping), LOG_LEVEL="loud")
     assert bridge.ends(20)[0] == 2

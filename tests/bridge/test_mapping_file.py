@@ -143,6 +143,8 @@ def test_a_path_that_is_spelled_is_read_as_it_was(path: list[str | int]):
         ),
         ("".join(GAUGE.replace('name = "loss"', f'name = "m{n}"') for n in range(201)), 801, "one too many"),
         (GAUGE + 'written_at = ""\n[[metrics]\n', 6, "no TOML: "),
+        (GAUGE + "a = [\n" + "[" * 5000 + "]" * 5000 + "]\n", 6, "lists and tables nested less deeply"),
+        (GAUGE + "a = " + "9" * 5000 + "\n", 5, "numbers of less than 4000 digits"),
         ('a = """\n[[metrics]]\n"""\n' + GAUGE.replace('"gauge"', '"x"'), 7, "metrics[0].kind is 'x'"),
     ],
 )

@@ -14,13 +14,14 @@ from bridge.loop import Clock, LoopStats
 from bridge.otlp import STATUS_NAMES
 from bridge.self_metrics import LEFT_OUT_SERIES_MAX, METRICS, Process, SelfMetrics
 from bridge.snapshot import LeftOut
+from bridge.spool import SpoolStats
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 RESOURCE = {"service.name": "job", "service.instance.id": "pod-1"}
 BEGAN_UNIX_NANO = 1_729_593_000 * 10**9
 
 READ_RESULTS = ("new", "unchanged", "no-snapshot", "missing", "unreadable", "not-a-file", "too-large", "changing")
-SERIES_MAX = 8 + (LEFT_OUT_SERIES_MAX + 1) + 1 + 1 + 4 + 1 + len(outbox.DROP_REASONS) + 1 + 19 + 1 + 1 + 2 + 1 + 1
+SERIES_MAX = 8 + (LEFT_OUT_SERIES_MAX + 1) + 1 + 1 + 4 + 1 + len(outbox.DROP_REASONS) + 1 + 19 + 1 + 10 + 1 + 2 + 1 + 1
 """In the order of `self_metrics.METRICS`."""
 
 LOOP = LoopStats(
@@ -46,10 +47,24 @@ STATS = (
 )
 
 
+SPOOL = SpoolStats(
+    written=30,
+    found=4,
+    damaged=3,
+    torn=1,
+    evicted=7,
+    count=12,
+    segments=2,
+    bytes=4800,
+    bytes_max=65536,
+    failures=5,
+)
+
+
 class Bench:
     """Figures that the test sets, on a clock that it moves."""
 
-    def __init__(self, loop: LoopStats = LOOP, stats: Stats = STATS) -> None:
+    def __init__(self, loop: LoopStats = LOOP, stats: Stats = STATS, *, spool: bool = True) -> None:
         self.now = 100.0
         self.loop, self.stats = loop, stats
         self.asked = 0
@@ -57,6 +72,7 @@ class Bench:
             resource=RESOURCE,
             loop=lambda: self.loop,
             sender=self.sender,
+            spool=(lambda: SPOOL) if spool else None,
             clock=Clock(lambda: self.now, lambda: BEGAN_UNIX_NANO + int((self.now - 90) * 1e9)),
             every_seconds=60,
             began_seconds=90.0,
@@ -115,6 +131,16 @@ def test_each_figure_stands_under_its_name():
         ("ml.bridge.exports", (("rpc.response.status_code", "UNAVAILABLE"),)): 2,
         ("ml.bridge.exports", (("error.type", "NO_ANSWER"),)): 1,
         ("ml.bridge.export.last_success.timestamp", ()): BEGAN_UNIX_NANO / 1e9 + 8,
+        ("ml.bridge.spool.size", ()): 12,
+        ("ml.bridge.spool.segments", ()): 2,
+        ("ml.bridge.spool.disk.usage", ()): 4800,
+        ("ml.bridge.spool.disk.limit", ()): 65536,
+        ("ml.bridge.spool.requests.written", ()): 30,
+        ("ml.bridge.spool.requests.found", ()): 4,
+        ("ml.bridge.spool.requests.evicted", ()): 7,
+        ("ml.bridge.spool.damaged", ()): 3,
+        ("ml.bridge.spool.torn", ()): 1,
+        ("ml.bridge.spool.failures", ()): 5,
         ("ml.bridge.build.info", version): 1,
         ("process.cpu.time", (("cpu.mode", "user"),)): 1.25,
         ("process.cpu.time", (("cpu.mode", "system"),)): 0.5,
@@ -128,6 +154,11 @@ def test_before_the_first_snapshot_and_delivery_their_figures_are_absent():
         name for name, _ in Bench(LOOP._replace(news_at_seconds=None), STATS._replace(last_delivery_at=None)).series()
     }
     assert METRICS.keys() - names == {"ml.bridge.snapshot.age", "ml.bridge.export.last_success.timestamp"}
+
+
+def test_without_a_spool_its_figures_are_absent():
+    names = {name for name, _ in Bench(spool=False).series()}
+    assert METRICS.keys() - names == {name for name in METRICS if name.startswith("ml.bridge.spool.")}
 
 
 def test_counters_are_cumulative_since_the_bridge_began_and_gauges_have_no_start():
@@ -177,7 +208,7 @@ def everything() -> Bench:
 
 def test_there_are_so_many_series_and_never_one_more():
     series = everything().series()
-    assert len(series) == SERIES_MAX <= 100
+    assert len(series) == SERIES_MAX <= 110
     assert series["ml.bridge.file.fields_left_out", (("otel.metric.overflow", True),)] == 5000 - LEFT_OUT_SERIES_MAX
     assert len(everything().made.encoded()) < 10_000
 
@@ -218,7 +249,7 @@ def test_the_document_names_each_with_kind_unit_and_prometheus_name():
 
 
 def test_the_document_says_how_many_series_there_can_be():
-    assert "at most 100 series" in " ".join(DOCUMENT.split())
+    assert "at most 110 series" in " ".join(DOCUMENT.split())
 
 
 def test_the_process_is_asked_for_real():
