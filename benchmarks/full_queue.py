@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     logs.set_up("ERROR")
     sender = wiring.make_sender(settings)
     loop = wiring.make_loop(settings, sender)
-    bulletin = wiring.make_bulletin(settings, loop, sender)
+    bulletin = wiring.make_bulletin(settings, loop, sender, None)
     instruments = wiring.make_instruments(settings)
     time_unix_nano = time.time_ns()
     sizes = set()
