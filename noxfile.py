@@ -84,6 +84,13 @@ def local(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel into dist/; use and test the wheel, without the sources, on each Python at hand."""
+    session.install("--require-hashes", "--quiet", "-r", "requirements/build.txt", "-r", "requirements/package.txt")
+    session.run("python", "tools/check_package.py", *(session.posargs or ("--tests",)))
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Break things at random for 30 minutes, or as the arguments to `python -m harness soak` say."""
     install(session, "harness")
@@ -104,9 +111,11 @@ def pins(session: nox.Session) -> None:
         "--generate-hashes",
         "--no-header",
     )
-    compile_pins += ("--no-annotate", "--no-emit-index-url", "--quiet", *session.posargs)
+    # pip before 24 wants the extras of a pinned requirement said again where it is pinned.
+    compile_pins += ("--no-strip-extras", "--no-annotate", "--no-emit-index-url", "--quiet", *session.posargs)
     target = "requirements/{}.txt".format
     session.run(*compile_pins, "pyproject.toml", "-o", target("bridge"))
     session.run(*compile_pins, "--extra", "harness", "-c", target("bridge"), "pyproject.toml", "-o", target("harness"))
     session.run(*compile_pins, "--extra", "dev", "-c", target("harness"), "pyproject.toml", "-o", target("dev"))
     session.run(*compile_pins, "requirements/build.in", "-o", target("build"))
+    session.run(*compile_pins, "requirements/package.in", "-o", target("package"))

@@ -1,9 +1,9 @@
-"""Builds sdist and wheel, and uses the wheel as a stranger would: installed, from an empty folder, without the sources.
+"""Builds sdist and wheel, and uses the wheel as a stranger would: installed, in an empty folder, without the sources.
 
-    python tools/check_package.py [--tests]      --tests: run the tests of bridge and job against each installed wheel, too
+    python tools/check_package.py [--tests]      --tests: run the tests of bridge and job against each wheel, too
 
-Needs `requirements/build.txt` and `requirements/package.txt`. Every Python from 3.11 on that is on PATH or among
-pyenv's is tried; the running one is always among them. Exit: 0 all held, 1 with the reason.
+What held is left in dist/. Needs `requirements/build.txt` and `requirements/package.txt`. Every Python from 3.11 on
+that is on PATH or among pyenv's is tried, the running one always. Exit: 0 all held, 1 with the reason.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ def main() -> int:
                 if with_tests:
                     (place / "tree").mkdir()
                     print(f"package: Python {version}: {run_the_tests(programs, place / 'tree')}", flush=True)
+            shutil.copytree(work / "dist", ROOT / "dist", dirs_exist_ok=True)
         except PackageError as problem:
             print(f"package: {problem}", file=sys.stderr)
             return 1
