@@ -1,4 +1,4 @@
-"""The harness's hand inside a pod: what it does to files and processes there, and sees of them, it is told by JSON lines.
+"""The harness's hand inside a pod: does to files and processes there what it is told, and says what it sees of them.
 
 ``python -m harness.hand stay``       the container's own process: lives until it is let go, whatever signal comes
 ``python -m harness.hand obey``       commands on stdin, answers on stdout (`harness.control`), until stdin ends
@@ -111,7 +111,11 @@ class Hand:
         command = [sys.executable, "-m", module, *given["arguments"], "--control-fd", str(theirs.fileno())]
         with theirs:
             subprocess.Popen(  # noqa: S603 - a program of ours
-                command, stdin=subprocess.DEVNULL, stdout=sys.stderr, env=child_environment({}), pass_fds=(theirs.fileno(),)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                env=child_environment({}),
+                pass_fds=(theirs.fileno(),),
             )
         helper = self._helpers[given["role"]] = Control(ours, given["role"])
         return helper.ready(_HELPER_READY_SECONDS)
@@ -138,7 +142,7 @@ def obey(lines: BinaryIO, answers: BinaryIO) -> None:
 
 
 def stay(let_go: Path = LET_GO) -> None:
-    """Live until the file is there. A pod that is deleted tells its containers to end; this one is still needed then."""
+    """Live until the file is there. A deleted pod tells its containers to end; this one is still needed then."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -13,7 +13,7 @@ from harness.recorder import Recorder
 from harness.scenario import FaultSpec
 from harness.waiting import InterruptedRunError
 
-HEAL_SECONDS = 15.0
+HEAL_SECONDS = 30.0
 """A heal that takes longer is given up, so that the heals before it and the end of the run get their turn."""
 
 

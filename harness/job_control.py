@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from harness.places import FilePlace
 from harness.waiting import wait_until
 
 TAKEN_UP_SECONDS = 5.0
@@ -47,8 +47,8 @@ class JobControl:
 
     def __init__(
         self,
-        control: Path,
-        ledger: Path,
+        control: FilePlace,
+        ledger: FilePlace,
         period_seconds: float,
         alive: Callable[[], bool],
         *,
@@ -68,10 +68,7 @@ class JobControl:
 
     def writes(self) -> int:
         """How many writes the job has noted so far."""
-        try:
-            return self._ledger.read_bytes().count(b'"kind":"write"')
-        except FileNotFoundError:
-            return 0
+        return self._noted().count(b'"kind":"write"')
 
     def pause(self, paused: bool) -> None:
         """Stop or resume the job's writing.
@@ -115,7 +112,7 @@ class JobControl:
             raise JobError("the job has ended and takes no orders")
         if orders == self._taken == self._orders:
             return  # the job says nothing when nothing changes
-        begin = self._ledger.stat().st_size if self._ledger.exists() else 0
+        begin = len(self._noted())
         self._orders = orders
         self._write()
         wait_until(
@@ -129,16 +126,18 @@ class JobControl:
 
     def _write(self) -> None:
         unfinished = self._control.with_name(self._control.name + ".tmp")
-        unfinished.write_text(json.dumps(self._orders.as_json()), encoding="utf-8")
+        unfinished.write_bytes(json.dumps(self._orders.as_json()).encode())
         unfinished.replace(self._control)
 
     def _taken_up(self, begin: int) -> bool:
         """Whether the ledger, from that byte on, says that the orders hold."""
-        try:
-            with self._ledger.open("rb") as file:
-                file.seek(begin)
-                lines = file.read().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return False
+        lines = self._noted()[begin:].split(b"\n")[:-1]
         said = [json.loads(line) for line in lines if b'"control"' in line]
         return any(line.get("kind") == "control" and line.get("applied") == self._orders.as_json() for line in said)
+
+    def _noted(self) -> bytes:
+        """The ledger so far."""
+        try:
+            return self._ledger.read_bytes()
+        except FileNotFoundError:
+            return b""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from harness.job_control import JobControl, JobError
+from harness.places import FolderPlace
 from harness.processes import Processes
 from harness.started import Started
 
@@ -28,13 +28,13 @@ class Jobs:
     Args:
         launch: starts one process.
         processes: sends the signals, so that they are recorded.
-        run_dir: the run's folder, for ledgers and control files.
+        run_dir: for ledgers and control files, where the job can reach them.
         job_id: the job's name, until it is started under another one.
         period_seconds: between two writes.
     """
 
     def __init__(
-        self, launch: Launch, processes: Processes, run_dir: Path, *, job_id: str, period_seconds: float
+        self, launch: Launch, processes: Processes, run_dir: FolderPlace, *, job_id: str, period_seconds: float
     ) -> None:
         self._launch = launch
         self._processes = processes

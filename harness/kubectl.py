@@ -89,10 +89,10 @@ class Kubectl:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            return self.start(*arguments, stdin=theirs, stdout=theirs, log=log), ours
+            return self.start(*arguments, stdin=theirs.fileno(), stdout=theirs.fileno(), log=log), ours
 
     def start(
-        self, *arguments: str, stdout: IO[bytes] | socket.socket | int, log: IO[bytes], stdin: socket.socket | None = None
+        self, *arguments: str, stdout: IO[bytes] | int, log: IO[bytes], stdin: int = subprocess.DEVNULL
     ) -> subprocess.Popen[bytes]:
         """Start a command that goes on, in a process group of its own: an interrupt at the terminal is not for it.
 
@@ -102,7 +102,7 @@ class Kubectl:
         try:
             return subprocess.Popen(  # noqa: S603 - a program that was looked up
                 self.command(*arguments),
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=log,
                 process_group=0,

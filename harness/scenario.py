@@ -27,8 +27,14 @@ FORMAT_VERSION = 1
 RigName = Literal["embedded", "local", "compose", "kubernetes"]
 Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
-Need = Literal["toxiproxy", "collector-memory", "prometheus", "answering-sink"]
-"""What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing."""
+Need = Literal[
+    "toxiproxy", "collector-memory", "prometheus", "answering-sink", "own-processes", "local-files", "collector-pods"
+]
+"""What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing.
+
+``own-processes``: what the harness itself starts, signals, kills and starts again. ``local-files``: the metrics file is
+one of this machine's. ``collector-pods``: a cluster keeps the collector.
+"""
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
 RUN_FOLDER = "{run}"

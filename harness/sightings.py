@@ -76,8 +76,5 @@ def observe(marks: Mapping[str, str], out: TextIO) -> None:
 
 def _first(mark: str) -> int | None:
     """The oldest process that carries the mark and runs: a container's first."""
-    running = []
-    for pid in keeper.marked(mark):
-        if procfs.state(pid) not in {None, "Z"}:
-            running.append((procfs.create_time(pid), pid))
-    return min(running)[1] if running else None
+    running = [pid for pid in keeper.marked(mark) if procfs.state(pid) not in {None, "Z"}]
+    return min(running, key=procfs.create_time, default=None)

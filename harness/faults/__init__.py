@@ -23,6 +23,7 @@ from harness.faults.answers import (
 from harness.faults.collector import CollectorRefused, CollectorSilent
 from harness.faults.collector_life import CollectorKilled
 from harness.faults.collector_memory import CollectorFull
+from harness.faults.collector_pods import CollectorPodKilled, CollectorScaledToZero
 from harness.faults.contract import Fault, FaultError, FaultKind, Ground, Seen
 from harness.faults.file import FileMalformed, FileMissing, Malformed, NoParameters
 from harness.faults.host import BridgeStarved, Busy
@@ -54,24 +55,38 @@ __all__ = ["FAULTS", "Fault", "FaultError", "FaultKind", "Ground", "Seen", "buil
 
 _ANSWERS: frozenset[Need] = frozenset({"answering-sink"})
 _TOXIPROXY: frozenset[Need] = frozenset({"toxiproxy"})
+_PROCESSES: frozenset[Need] = frozenset({"own-processes"})
+_FILES: frozenset[Need] = frozenset({"local-files"})
+_PODS: frozenset[Need] = frozenset({"collector-pods"})
 
 FAULTS: Mapping[str, FaultKind] = {
     "file-missing": FaultKind("the metrics file is removed", NoParameters, FileMissing),
     "file-malformed": FaultKind("the metrics file holds no metrics", Malformed, FileMalformed),
-    "file-replaced": FaultKind("in the file's place is something that is no file", Replaced, FileReplaced),
-    "file-huge": FaultKind("the metrics file is far too large", Huge, FileHuge),
-    "file-permission-taken": FaultKind("the metrics file may not be read", NoParameters, FilePermissionTaken),
-    "folder-missing": FaultKind("the metrics file's folder is gone", NoParameters, FolderMissing),
+    "file-replaced": FaultKind("in the file's place is something that is no file", Replaced, FileReplaced, _FILES),
+    "file-huge": FaultKind("the metrics file is far too large", Huge, FileHuge, _FILES),
+    "file-permission-taken": FaultKind("the metrics file may not be read", NoParameters, FilePermissionTaken, _FILES),
+    "folder-missing": FaultKind("the metrics file's folder is gone", NoParameters, FolderMissing, _FILES),
     "job-torn-writes": FaultKind("every write stands half-done for a while", TornWrites, JobTornWrites),
     "job-paused": FaultKind("the job writes nothing", NoParameters, JobPaused),
-    "job-hangs": FaultKind("the job's process is frozen", NoParameters, JobHangs),
-    "job-gone": FaultKind("the job's process is gone, and comes back as a new one", Gone, JobGone),
-    "job-second-writer": FaultKind("two jobs write the same file", Second, JobSecondWriter),
+    "job-hangs": FaultKind("the job's process is frozen", NoParameters, JobHangs, _PROCESSES),
+    "job-gone": FaultKind("the job's process is gone, and comes back as a new one", Gone, JobGone, _PROCESSES),
+    "job-second-writer": FaultKind("two jobs write the same file", Second, JobSecondWriter, _PROCESSES),
     "job-spoils-fields": FaultKind("one field of each write has a wrong value", Spoiled, JobSpoilsFields),
     "job-backdates-writes": FaultKind("each file looks older than the one before", NoParameters, JobBackdatesWrites),
     "collector-refused": FaultKind("the collector refuses connections", NoParameters, CollectorRefused),
     "collector-silent": FaultKind("the collector's connection dies without a sign", NoParameters, CollectorSilent),
-    "collector-killed": FaultKind("the collector is killed, then started again", NoParameters, CollectorKilled),
+    "collector-killed": FaultKind(
+        "the collector is killed, then started again", NoParameters, CollectorKilled, _PROCESSES
+    ),
+    "collector-pod-killed": FaultKind(
+        "the collector's pod is killed, and the cluster puts another in its place",
+        NoParameters,
+        CollectorPodKilled,
+        _PODS,
+    ),
+    "collector-scaled-to-zero": FaultKind(
+        "the collector is scaled to nothing, and back", NoParameters, CollectorScaledToZero, _PODS
+    ),
     "collector-slow": FaultKind("every call takes long", Delay, CollectorSlow, _ANSWERS),
     "collector-acknowledges-late": FaultKind(
         "every call is taken at once and acknowledged late", Delay, CollectorAcknowledgesLate, _ANSWERS
@@ -82,12 +97,14 @@ FAULTS: Mapping[str, FaultKind] = {
     ),
     "collector-refuses-one": FaultKind("one update is refused for good", Poison, CollectorRefusesOne, _ANSWERS),
     "collector-takes-part": FaultKind("one metric is left out of what is taken", Partial, CollectorTakesPart, _ANSWERS),
-    "bridge-killed": FaultKind("the bridge is killed, then started again", NoParameters, BridgeKilled),
-    "bridge-stopped": FaultKind("the bridge stands still", NoParameters, BridgeStopped),
-    "bridge-starved": FaultKind("the bridge's processor is busy with others", Busy, BridgeStarved),
-    "bridge-out-of-files": FaultKind("the bridge can open nothing more", NoParameters, BridgeOutOfFiles),
-    "bridge-out-of-address-space": FaultKind("the bridge's memory cannot grow", Room, BridgeOutOfAddressSpace),
-    "bridge-disk-full": FaultKind("no file of the bridge can grow", Reach, BridgeDiskFull),
+    "bridge-killed": FaultKind("the bridge is killed, then started again", NoParameters, BridgeKilled, _PROCESSES),
+    "bridge-stopped": FaultKind("the bridge stands still", NoParameters, BridgeStopped, _PROCESSES),
+    "bridge-starved": FaultKind("the bridge's processor is busy with others", Busy, BridgeStarved, _PROCESSES),
+    "bridge-out-of-files": FaultKind("the bridge can open nothing more", NoParameters, BridgeOutOfFiles, _PROCESSES),
+    "bridge-out-of-address-space": FaultKind(
+        "the bridge's memory cannot grow", Room, BridgeOutOfAddressSpace, _PROCESSES
+    ),
+    "bridge-disk-full": FaultKind("no file of the bridge can grow", Reach, BridgeDiskFull, _PROCESSES),
     "collector-full": FaultKind(
         "the real Collector's memory limiter refuses data", NoParameters, CollectorFull, frozenset({"collector-memory"})
     ),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-
 from harness.faults.contract import Ground, Seen
 from harness.faults.file import NoParameters
 
 _CONNECT_SECONDS = 1.0
 SILENCE_SECONDS = 0.5
 """A healthy server on loopback answers an HTTP/2 preface within some milliseconds."""
-_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-"""RFC 9113 section 3.4: the preface, then an empty SETTINGS frame. A server must answer with SETTINGS."""
 
 
 class CollectorRefused:
@@ -29,13 +25,8 @@ class CollectorRefused:
     def verify(self) -> Seen:
         """Connect: it must be refused, and the door must say so."""
         mode = self._collector.mode()
-        try:
-            socket.create_connection((self._collector.host, self._collector.port), _CONNECT_SECONDS).close()
-        except ConnectionRefusedError:
-            return Seen(ok=mode == "refuse", evidence=f"a connect was refused; the door says {mode}")
-        except OSError as problem:
-            return Seen(ok=False, evidence=f"a connect was not refused but ended in {problem!r}; the door says {mode}")
-        return Seen(ok=False, evidence=f"a connect succeeded; the door says {mode}")
+        greeted = self._collector.greet(within=_CONNECT_SECONDS)
+        return Seen(ok=greeted.end == "refused" and mode == "refuse", evidence=f"{greeted}; the door says {mode}")
 
     def heal(self) -> str:
         """Listen again."""
@@ -58,20 +49,10 @@ class CollectorSilent:
     def verify(self) -> Seen:
         """Connect and greet in HTTP/2: there must be no answer, and the door must say so."""
         mode = self._collector.mode()
-        try:
-            with socket.create_connection((self._collector.host, self._collector.port), _CONNECT_SECONDS) as probe:
-                probe.sendall(_HTTP2_PREFACE)
-                probe.settimeout(SILENCE_SECONDS)
-                answer = probe.recv(1)
-        except TimeoutError:
-            return Seen(
-                ok=mode == "silent",
-                evidence=f"an HTTP/2 preface had no answer in {SILENCE_SECONDS:g} s; the door says {mode}",
-            )
-        except OSError as problem:
-            return Seen(ok=False, evidence=f"not silent: a probe ended in {problem!r}; the door says {mode}")
-        heard = "an answer" if answer else "the connection closed"
-        return Seen(ok=False, evidence=f"not silent: a probe got {heard}; the door says {mode}")
+        greeted = self._collector.greet(within=SILENCE_SECONDS)
+        silent = greeted.end == "silence" and not greeted.received_bytes
+        evidence = f"{'' if silent else 'not silent: '}{greeted}; the door says {mode}"
+        return Seen(ok=silent and mode == "silent", evidence=evidence)
 
     def heal(self) -> str:
         """Forward again, for new connections."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.faults.contract import Ground, Seen
 from harness.faults.file import NoParameters
-from harness.faults.http2_probe import probe
 from harness.faults.process import needed, present_pid
 
 _PROBE_SECONDS = 1.0
@@ -33,7 +32,7 @@ class CollectorKilled:
         """Look for its process, and greet in HTTP/2 where the bridge does: there must be nobody who answers."""
         life = needed(self._life, "collector")
         there = self._pid is None or Path(f"/proc/{self._pid}").exists() or life.pid is not None
-        greeted = probe(self._door.host, self._door.port, within=_PROBE_SECONDS)
+        greeted = self._door.greet(within=_PROBE_SECONDS)
         evidence = f"the {life.role} {'runs' if there else 'does not run'}; {greeted}"
         return Seen(ok=not there and greeted.end in _NOBODY, evidence=evidence)
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.faults.http2_probe import PLAIN, Greeting, Probe
 from harness.jobs import Jobs
+from harness.places import FilePlace
 from harness.scenario import Need, Strict
 from harness.toxiproxy import Toxic
 from harness.waiting import Patience
@@ -31,6 +33,15 @@ class CollectorDoor(Protocol):
 
     host: str
     port: int
+    """What the bridge dials."""
+
+    def greet(self, greeting: Greeting = PLAIN, *, within: float) -> Probe:
+        """Greet where the bridge dials, from where it dials; see `harness.faults.http2_probe.probe`.
+
+        Raises:
+            FaultError: nobody is there to do it.
+        """
+        ...
 
     def set_mode(self, mode: str) -> None:
         """Set ``forward``, ``refuse`` or ``silent``.
@@ -107,6 +118,14 @@ class NetworkDoor(Protocol):
     port: int
     """What the bridge dials."""
 
+    def greet(self, greeting: Greeting = PLAIN, *, within: float) -> Probe:
+        """As that of `CollectorDoor`.
+
+        Raises:
+            FaultError: nobody is there to do it.
+        """
+        ...
+
     def spoil(self, toxics: Sequence[Toxic], *, reconnect: bool) -> None:
         """Put toxics in place; ``reconnect``: drop what is open, so that every connection begins under them.
 
@@ -168,11 +187,39 @@ class CollectorMemory(Protocol):
         ...
 
 
+class CollectorPods(Protocol):
+    """The collector's pods, which a cluster keeps as many of as it is told."""
+
+    def running(self) -> frozenset[str]:
+        """The names of those that run now and are not about to end.
+
+        Raises:
+            FaultError: the cluster does not say.
+        """
+        ...
+
+    def kill(self) -> frozenset[str]:
+        """End all of them at once, without grace; gives their names. The cluster puts others in their place.
+
+        Raises:
+            FaultError: there is none, or one of them does not end.
+        """
+        ...
+
+    def scale(self, replicas: int) -> None:
+        """Have so many of them, and wait until that is so; none end without grace, new ones until they are ready.
+
+        Raises:
+            FaultError: it did not become so.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a fault may touch on this rig."""
 
-    metrics_file: Path
+    metrics_file: FilePlace
     job: Jobs
     collector: CollectorDoor
     patience: Patience
@@ -187,6 +234,19 @@ class Ground:
     """The process that the bridge talks to; None: this rig cannot end it."""
     bridge: Life | None = None
     """The bridge under test; None: it does not run yet."""
+    collector_pods: CollectorPods | None = None
+    """The collector's pods; None: on this rig it has none."""
+
+    @property
+    def local_file(self) -> Path:
+        """The metrics file where it is one of this machine's.
+
+        Raises:
+            FaultError: it is elsewhere, where not everything can be done to it.
+        """
+        if not isinstance(self.metrics_file, Path):
+            raise FaultError("the metrics file is not on this machine: run it with --rig local")
+        return self.metrics_file
 
 
 class Fault(Protocol):

@@ -39,7 +39,7 @@ class BridgeStarved:
     def __init__(self, ground: Ground, parameters: Busy) -> None:
         self._bridge = ground.bridge
         self._patience = ground.patience
-        self._log = ground.metrics_file.parent.parent / "busy.log"
+        self._log = ground.local_file.parent.parent / "busy.log"
         self._parameters = parameters
         # Its own: they come and go with the fault, and are no part of what is measured.
         self._busy = Processes(lambda *_: None)

@@ -87,6 +87,17 @@ def probe(host: str, port: int, greeting: Greeting = PLAIN, *, within: float) ->
         return Probe("failure", time.monotonic() - began, len(received))
 
 
+class Dialled:
+    """A door that is greeted from here, on this machine."""
+
+    host: str
+    port: int
+
+    def greet(self, greeting: Greeting = PLAIN, *, within: float) -> Probe:
+        """Greet there; see `probe`."""
+        return probe(self.host, self.port, greeting, within=within)
+
+
 def _filler(size: int) -> bytes:
     frames = b""
     while size > 0:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from harness.faults.contract import FaultError, Ground, NetworkDoor, Seen
-from harness.faults.http2_probe import PLAIN, Greeting, Probe, probe
+from harness.faults.http2_probe import PLAIN, Greeting, Probe
 from harness.scenario import Seconds, Strict
 from harness.toxiproxy import Stream, Toxic
 
@@ -50,7 +50,7 @@ class _Toxified:
         return ", ".join(f"{toxic.name}{toxic.attributes}" for toxic in self._toxics)
 
     def _probe(self, greeting: Greeting = PLAIN, within: float = _WITHIN_SECONDS) -> Probe:
-        return probe(self._door.host, self._door.port, greeting, within=within)
+        return self._door.greet(greeting, within=within)
 
     def _seen(self, ok: bool, evidence: str) -> Seen:
         """Toxiproxy must say so too."""

@@ -50,7 +50,17 @@ class Replaced(Strict):
     by: Literal["fifo", "folder", "socket", "link-to-nothing", "link-to-itself"] = "fifo"
 
 
-class FileReplaced(OnQuietFile):
+class _OnQuietPlace(OnQuietFile):
+    """What faults of the place share: it is on this machine."""
+
+    _path: Path
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__(ground)
+        self._path = ground.local_file
+
+
+class FileReplaced(_OnQuietPlace):
     """Where the file was is something that is no file."""
 
     def __init__(self, ground: Ground, parameters: Replaced) -> None:
@@ -86,7 +96,7 @@ class FileReplaced(OnQuietFile):
         return super().heal()
 
 
-class FolderMissing(OnQuietFile):
+class FolderMissing(_OnQuietPlace):
     """The file's folder is gone: a volume that was unmounted."""
 
     def __init__(self, ground: Ground, parameters: NoParameters) -> None:
@@ -124,7 +134,7 @@ class Huge(Strict):
     mebibytes: Annotated[int, Field(ge=1, le=65536)] = 1024
 
 
-class FileHuge(OnQuietFile):
+class FileHuge(_OnQuietPlace):
     """The file is so large that nobody should read it. It is sparse: it takes no room on the disk."""
 
     def __init__(self, ground: Ground, parameters: Huge) -> None:
@@ -152,7 +162,7 @@ class FileHuge(OnQuietFile):
         return Seen(ok=found >= self._bytes, evidence=f"{self._path.name} has {found} bytes")
 
 
-class FilePermissionTaken(OnQuietFile):
+class FilePermissionTaken(_OnQuietPlace):
     """The file may not be read. For a bridge that runs as root see ``bridge.obeys_permissions``."""
 
     def __init__(self, ground: Ground, parameters: NoParameters) -> None:

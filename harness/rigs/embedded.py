@@ -12,6 +12,7 @@ from harness import unprivileged
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
+from harness.faults.http2_probe import Dialled
 from harness.jobs import Jobs
 from harness.lives import ProcessLife
 from harness.ports import HeldPort
@@ -24,7 +25,7 @@ _READY_SECONDS = 20.0
 _JOB = (sys.executable, "-m", "mock_ml_job")
 
 
-class Relayed:
+class Relayed(Dialled):
     """The door to the collector: the relay before it.
 
     Args:
@@ -235,7 +236,7 @@ class Embedded:
     """
 
     name: RigName = "embedded"
-    offers: frozenset[Need] = frozenset({"answering-sink"})
+    offers: frozenset[Need] = frozenset({"answering-sink", "own-processes", "local-files"})
     bridge_command: tuple[str, ...] = (sys.executable, "-m", "bridge")
 
     def __init__(self, job_command: Sequence[str] = _JOB) -> None:

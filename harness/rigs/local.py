@@ -156,7 +156,7 @@ class Local(Embedded):
     """
 
     name: RigName = "local"
-    offers: frozenset[Need] = frozenset({"toxiproxy", "collector-memory", "prometheus"})
+    offers: frozenset[Need] = frozenset({"toxiproxy", "collector-memory", "prometheus", "own-processes", "local-files"})
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.faults import FaultError
+from harness.faults.http2_probe import Dialled
 from harness.ports import HOST
 from harness.toxiproxy import Proxy, Toxic, ToxiproxyError
 
@@ -13,7 +14,7 @@ SILENCE = (Toxic("timeout", "upstream", {"timeout": 0}), Toxic("timeout", "downs
 """Nothing passes and nothing closes. When it is taken away, Toxiproxy closes the connections that were under it."""
 
 
-class ToxiproxyDoor:
+class ToxiproxyDoor(Dialled):
     """See `harness.faults.contract`: `CollectorDoor` and `NetworkDoor` in one.
 
     Args:

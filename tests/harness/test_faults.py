@@ -13,6 +13,7 @@ import pytest
 from harness import faults
 from harness.faults import FAULTS, FaultError
 from harness.faults.file import CONTENTS, is_json_object
+from harness.faults.http2_probe import Dialled
 from harness.job_control import JobControl
 from harness.processes import Processes
 from harness.rigs import RIGS, Setting
@@ -27,7 +28,7 @@ PARAMETERS: dict[str, dict[str, object]] = {
 GOOD = b'{"training_metrics": {"training_loss": 0.5}}'
 
 
-class LyingDoor:
+class LyingDoor(Dialled):
     """Says what is wanted and does nothing: the port of a healthy collector behind it."""
 
     host = "127.0.0.1"

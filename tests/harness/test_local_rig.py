@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from harness import faults
 from harness.faults import FAULTS, FaultError
+from harness.faults.http2_probe import Dialled
 from harness.observers.sink import EXPORT_METHOD
 from harness.ports import HeldPort
 from harness.processes import Processes
@@ -33,7 +34,7 @@ OF_NETWORK = [name for name, kind in FAULTS.items() if "toxiproxy" in kind.needs
 OF_WAY = ["collector-refused", "collector-silent", "collector-killed", "collector-full"]
 
 
-class LyingNetwork:
+class LyingNetwork(Dialled):
     """Says that every toxic is in place and does nothing: the port of a healthy collector behind it."""
 
     host = "127.0.0.1"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.faults import FaultError
+from harness.faults.http2_probe import Dialled
 from harness.record import RecordError, RunRecord, load
 from harness.rigs import RIGS, Setting
 from harness.rigs.embedded import Embedded, EmbeddedStanding
@@ -126,7 +127,7 @@ def test_a_fault_is_verified_at_both_ends_of_its_hold_and_healed(one_run: OneRun
     assert [export.t for export in record.exports if export.t > heal]
 
 
-class JammedDoor:
+class JammedDoor(Dialled):
     """A door to the collector that does nothing, and cannot be told one of its modes."""
 
     host = "127.0.0.1"
