@@ -19,18 +19,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-GAUGES = {
-    "training_loss": "ml.training.loss",
-    "validation_loss": "ml.validation.loss",
-    "accuracy": "ml.training.accuracy",
-    "learning_rate": "ml.training.learning_rate",
-    "gpu_utilization": "ml.training.gpu_utilization",
-}
-COUNTERS = {"batch_number": "ml.training.batch_number", "epoch": "ml.training.epoch"}
-HISTOGRAMS = {
-    "processing_time_ms": ("ml.training.processing_time", "ms"),
-    "samples_per_second": ("ml.training.samples_per_second", ""),
-}
+from benchmarks.contestants.fields import COUNTERS, GAUGES, HISTOGRAMS
 
 log = logging.getLogger("sdk-bridge")
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scoreboard import BEGIN, END, put_into, table
+from benchmarks.contestants import OURS
+from benchmarks.cost import COLUMNS
+from benchmarks.scoreboard import AGAIN, BEGIN, END, Board, Cell, ahead, figures_table, promises_table, put_into
 from harness import promises
 from harness.checks import CheckResult, Verdict
 from harness.verdict import Judgement
@@ -18,12 +20,12 @@ def judged(scenario: str, verdict: Verdict, measured: float | None = 3.0) -> Jud
 
 
 def cell(*judgements: Judgement) -> str:
-    rows = [line.split(" | ") for line in table({"it": judgements}).splitlines()]
+    rows = [line.split(" | ") for line in promises_table({"it": judgements}).splitlines()]
     return next(row[1].removesuffix(" |") for row in rows if row[0] == "| collector-outage")
 
 
 def test_every_promise_has_its_row():
-    rows = {line.split(" | ")[0].removeprefix("| ") for line in table({"it": []}).splitlines()[2:]}
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in promises_table({"it": []}).splitlines()[2:]}
     assert rows == set(promises.load().promises)
 
 
@@ -57,3 +59,34 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path):
     with pytest.raises(SystemExit, match="scoreboard"):
         put_into(page, "new\n")
     assert page.read_text(encoding="utf-8") == "above\n"
+
+
+def board(ours: list[float], again: list[float], telegraf: list[float], key: str = "rss") -> Board:
+    nothing = {column.key: Cell((), ()) for column in COLUMNS}
+    measured = {OURS: ours, AGAIN: again, "telegraf": telegraf}
+    return Board({}, {name: nothing | {key: Cell(tuple(values), ())} for name, values in measured.items()}, {})
+
+
+def test_another_that_is_ahead_beyond_the_noise_is_named_with_its_lead():
+    said = ahead(board([25.0, 26.0], [25.5], [20.0]))
+    assert said == ["Telegraf, custom build is ahead in RSS: 20 against 25.5 MiB, by 5.50 (A/A 1)."]
+
+
+def test_a_lead_within_the_noise_is_none():
+    assert not ahead(board([25.0, 27.0], [26.0], [24.5]))
+
+
+def test_where_more_is_better_the_one_with_more_is_ahead():
+    assert ahead(board([90.0], [90.0], [100.0], key="fields"))
+    assert not ahead(board([100.0], [100.0], [90.0], key="fields"))
+
+
+def test_the_noise_is_that_of_our_bridge_against_itself_and_no_contestant_of_its_own():
+    rows = figures_table(board([25.0], [26.0], [20.0])).splitlines()
+    assert rows[0] == "| figure | this bridge | Telegraf, custom build | A/A |"
+    assert rows[2] == "| RSS, MiB | 25 | 20 | 1 |"
+
+
+def test_a_figure_that_nobody_measured_is_a_dash():
+    rows = figures_table(board([25.0], [26.0], [20.0])).splitlines()
+    assert "| peak, MiB | - | - | - |" in rows

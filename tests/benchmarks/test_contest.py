@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import contest
+from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks.contestants.telegraf import configuration
+
+
+def names(rounds: int) -> list[tuple[str, str]]:
+    takes_part = [entry for entry in contest.entries(()) if entry.contestant.why_not() is None]
+    return [
+        (entry.folder, plan.scenario.name)
+        for entry, plan in contest.plans(takes_part, rounds=rounds, smoke=False, out=Path("out"))
+    ]
+
+
+def test_each_round_begins_with_another_contestant():
+    order = [folder for folder, name in names(2) if name == "cost"]
+    half = len(order) // 2
+    assert sorted(order[:half]) == sorted(order[half:])
+    assert order[0] != order[half]
+
+
+def test_our_bridge_takes_part_twice_and_the_second_only_where_noise_is_measured():
+    assert ("ours-again", "cost") in names(1)
+    assert ("ours-again", "outage/two-minutes") not in names(1)
+
+
+def test_what_reads_no_file_is_measured_for_its_cost_alone():
+    assert {name for folder, name in names(1) if folder == "bare-loop"} == {"cost"}
+
+
+def test_a_name_that_is_no_contestants_is_refused_with_those_that_are():
+    with pytest.raises(SystemExit, match="there are ours, "):
+        contest.entries(["nobody"])
+
+
+def test_a_contestant_whose_program_is_nowhere_says_how_to_get_it():
+    assert "tools/contestants.py no-such-program" in str(Contestant("it", "It", (), "no-such-program").why_not())
+    assert "not installed" in str(Contestant("it", "It", (), module="no_such_module").why_not())
+
+
+def test_an_older_run_is_never_among_these(tmp_path: Path):
+    (tmp_path / "older").touch()
+    with pytest.raises(SystemExit):
+        contest.main(["--out", str(tmp_path)])
+
+
+def test_telegraf_is_told_all_five_variables_and_each_of_the_nine_metrics():
+    text = configuration(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4321",
+            "OTEL_SERVICE_NAME": "somebody",
+            "METRICS_FILE_PATH": "/somewhere/current.json",
+            "COLLECTION_INTERVAL": "0.5",
+            "LOG_LEVEL": "ERROR",
+        }
+    )
+    told = ("127.0.0.1:4321", '"somebody"', "/somewhere/current.json", 'interval = "0.5s"', "quiet = true")
+    assert all(word in text for word in told)
+    assert text.count("metric_name") == 9
+
+
+def test_every_contestant_has_a_folder_name_of_its_own():
+    assert len({one.name for one in CONTESTANTS} | {contest.AGAIN}) == len(CONTESTANTS) + 1
