@@ -291,7 +291,7 @@ def test_runs_side_by_side_do_not_touch_each_other(one_run: OneRun, short: Calla
     record = load(other_dir)
     assert record.meta.error is None
     assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
-    assert {event.kind for event in record.events} == {"phase", "process"}
+    assert {event.kind for event in record.events} == {"phase", "process", "member"}
 
 
 def test_a_folder_that_holds_a_run_is_refused(one_run: OneRun, short: Callable[..., Scenario]):
