@@ -175,6 +175,12 @@ class Point:
     """Of a sum or a histogram: cumulative | delta | unspecified; None: not recorded."""
     monotonic: bool | None = None
     """Of a sum; None: not recorded."""
+    bounds: tuple[float, ...] | None = None
+    """Upper bounds of a histogram's buckets but the last; None: not recorded."""
+    buckets: tuple[int, ...] | None = None
+    """How many values each bucket holds, one more than bounds; None: not recorded."""
+    resource: dict[str, str | int | float | bool] | None = None
+    """Its own, where the call has several; None: that of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,10 @@ class Export:
     def delivered(self) -> bool:
         """Whether the sink took the data."""
         return self.answered == "OK"
+
+    def resource_of(self, point: Point) -> dict[str, str | int | float | bool]:
+        """The resource under which one of its points came."""
+        return self.resource if point.resource is None else point.resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +339,12 @@ def _event(line: Mapping[str, Any], origin: float) -> Event:
 
 
 def _export(line: Mapping[str, Any], origin: float) -> Export:
-    return Export(**{**_timed(line, origin), "points": tuple(Point(**point) for point in line["points"])})
+    return Export(**{**_timed(line, origin), "points": tuple(map(_point, line["points"]))})
+
+
+def _point(point: Mapping[str, Any]) -> Point:
+    lists = {name: tuple(point[name]) for name in ("bounds", "buckets") if point.get(name) is not None}
+    return Point(**{**point, **lists})
 
 
 def _back_end(line: Mapping[str, Any], origin: float) -> BackEndSeries:

@@ -32,7 +32,7 @@ JOB_ID = "job.id"
 """The attribute that names the job."""
 
 SAME_TICK_NANO = 1_000_000  # points of one collect carry one time, or times within the same millisecond
-_STAMP_LATE_SECONDS = 0.25  # the job notes a write's time after it is visible; a busy machine may come between
+STAMP_LATE_SECONDS = 0.25  # the job notes a write's time after it is visible; a busy machine may come between
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +76,34 @@ class Arrival:
 
 
 def updates(record: RunRecord) -> list[Update]:
-    """Return the updates that show a gauge, in order of arrival.
+    """Return the updates that show a gauge, in order of arrival; what was sent again is left out as in `ticks`."""
+    return [update for update in ticks(record) if update.gauges]
 
-    A request that was sent again because its answer was lost comes with the same times and values: that is no second
-    update and left out.
+
+def ticks(record: RunRecord) -> list[Update]:
+    """Return what came of each tick in each call, in order of arrival.
+
+    A request that was sent again because its answer was lost comes with the same points, all of them equal in
+    everything: that is no second tick and left out. One that differs in any value is another one.
     """
     found: list[Update] = []
-    seen: set[tuple[int, float]] = set()
+    seen: set[tuple[object, ...]] = set()
     for export in sorted(record.exports, key=lambda export: export.t):
-        if not export.delivered:
-            continue
-        for update in _ticks(export):
-            key = (update.time_unix_nano, update.gauges.get(LOSS, math.nan))
-            if update.gauges and key not in seen:
+        resource = tuple(sorted(export.resource.items()))
+        for update in _ticks(export) if export.delivered else ():
+            key = tuple(_identity(resource, point) for point in update.points)
+            if key not in seen:
                 seen.add(key)
                 found.append(update)
     return found
+
+
+def _identity(resource: tuple[object, ...], point: Point) -> tuple[object, ...]:
+    """All that a point says, under the resource of its call or one of its own."""
+    under = resource if point.resource is None else tuple(sorted(point.resource.items()))
+    own = tuple(sorted(point.attributes.items())), under
+    at = point.time_unix_nano, point.start_time_unix_nano
+    return point.metric, point.kind, *at, point.value, point.count, point.no_recorded_value, point.buckets, *own
 
 
 def _ticks(export: Export) -> Iterator[Update]:
@@ -137,7 +149,8 @@ def differences(update: Update, write: Write) -> list[tuple[str, float | int | N
 def arrivals(record: RunRecord) -> list[Arrival]:
     """Return every update with the write that it shows, in order of arrival.
 
-    An update without a loss is one where a write without a loss has all of its other gauges; else it is left out.
+    An update without a loss is one where a write without a loss has all of its other gauges; else it is left out, and
+    for `strays` to look at.
     """
     writes = record.ledger.writes
     by_loss: dict[float | None, list[int]] = defaultdict(list)
@@ -154,8 +167,26 @@ def arrivals(record: RunRecord) -> list[Arrival]:
     return named
 
 
+def strays(record: RunRecord) -> list[Update]:
+    """Return the updates without a loss whose gauges are those of no write that was visible by then.
+
+    A bridge may send its gauges in several calls; each value must be one of a write all the same.
+    """
+    writes = record.ledger.writes
+    return [
+        update
+        for update in updates(record)
+        if LOSS not in update.gauges
+        and not any(_has(write, update) for write in writes if write.t <= update.t + STAMP_LATE_SECONDS)
+    ]
+
+
+def _has(write: Write, update: Update) -> bool:
+    return all(write.values.get(GAUGES[metric]) == value for metric, value in update.gauges.items())
+
+
 def _named(update: Update, candidates: list[int], writes: Sequence[Write], newest: int) -> int | None:
-    visible = [index for index in candidates if writes[index].t <= update.t + _STAMP_LATE_SECONDS]
+    visible = [index for index in candidates if writes[index].t <= update.t + STAMP_LATE_SECONDS]
     unsure = len(visible) > 1 or LOSS not in update.gauges
     alike = [index for index in visible if not differences(update, writes[index])] if unsure else []
     options = alike or (visible if LOSS in update.gauges else [])

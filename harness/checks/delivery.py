@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checks.arrivals import LOSS, Arrival, arrivals, differences
+from harness.checks.arrivals import LOSS, Arrival, arrivals, differences, strays
 from harness.checks.contract import Check, Measure, interval_seconds
 from harness.checks.spans import Span, inside, judged, phase_start, run_end
 from harness.record import RunRecord, Write
@@ -172,6 +172,9 @@ def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:
             )
             for metric, seen, written in found
         ]
+    for update in strays(record):
+        shown = ", ".join(f"{metric} is {_shown(value)}" for metric, value in update.gauges.items())
+        wrong.append((update.t, f"at {update.t:.1f} s {shown}, which came alone and stands in no write"))
     if wrong:
         at, evidence = min(wrong)
         return Measure(float(len(wrong)), compared, evidence, at, broken=True)
@@ -222,7 +225,7 @@ CHECKS = (
     ),
     Check(
         "values-match",
-        "gauges at the sink that differ from the write they show",
+        "gauges at the sink that differ from the write they show, or that came alone and stand in no write",
         "wrong values",
         values_match,
         samples_min=5,

@@ -46,6 +46,7 @@ def wrong_points(record: RunRecord) -> Iterator[Wrong]:
             *_out_of_time(point, export, record),
         ):
             yield export.t, f"at {export.t:.1f} s {point.metric} {what}"
+    yield from _of_other_instances(record)
     yield from _before_their_write(record)
 
 
@@ -83,9 +84,12 @@ def _not_documented(point: Point) -> Iterator[str]:
 
 
 def _of_others(point: Point, export: Export, expected: _Expected) -> Iterator[str]:
-    service = export.resource.get("service.name")
+    resource = export.resource_of(point)
+    service = resource.get("service.name")
     if service != expected.service:
         yield f"came from service.name {service!r}, given was {expected.service!r}"
+    if not resource.get("service.instance.id"):
+        yield "came without a service.instance.id, so that two bridges overwrite each other"
     off = [
         [name for name, value in job.items() if _differs(point.attributes.get(name), value)] for job in expected.jobs
     ]
@@ -93,6 +97,15 @@ def _of_others(point: Point, export: Export, expected: _Expected) -> Iterator[st
         nearest = min(off, key=len)
         told = ", ".join(f"{name} {point.attributes.get(name)!r}" for name in nearest)
         yield f"has {told}, which no job of the ledger has"
+
+
+def _of_other_instances(record: RunRecord) -> Iterator[Wrong]:
+    """A bridge goes on with the series that were there, also after a restart: one instance throughout a run."""
+    known: dict[object, float] = {}
+    for export, point in points(record):
+        known.setdefault(export.resource_of(point).get("service.instance.id"), export.t)
+    for instance, t in list(known.items())[1:]:
+        yield t, f"at {t:.1f} s points came from service.instance.id {instance!r}, before from {next(iter(known))!r}"
 
 
 def _differs(seen: object, written: str) -> bool:

@@ -6,31 +6,40 @@ from collections import defaultdict, deque
 
 from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS, JOB_ID, SAME_TICK_NANO, Arrival, arrivals
 from harness.checks.contract import Check, Measure
-from harness.record import Point, RunRecord
+from harness.record import Export, Point, RunRecord
 from harness.scenario import CheckSpec
 
 _OF_THE_JOB = frozenset({*GAUGES, *COUNTERS, *HISTOGRAMS})
+_OF_THE_RESOURCE = ("service.namespace", "service.name", "service.instance.id")
 Series = tuple[str, tuple[tuple[str, object], ...]]
 
 
 def series_of(point: Point) -> Series:
-    """Return what tells a series from all others: its metric and its attributes."""
+    """Return what tells a series from all others of the same bridge: its metric and its attributes."""
     return point.metric, tuple(sorted(point.attributes.items()))
+
+
+def series_in_prometheus(export: Export, point: Point) -> tuple[object, ...]:
+    """Return what tells a series from all others in Prometheus, which makes job and instance of the resource."""
+    resource = export.resource_of(point)
+    return (*series_of(point), *(str(resource.get(name, "")) for name in _OF_THE_RESOURCE))
 
 
 def series_count(record: RunRecord, _spec: CheckSpec) -> Measure:
     """Sets of attributes that a metric of the job ever had, by the number of jobs; of the metric that has most.
 
+    A bridge that calls itself by another service.instance.id makes new series of all, also after a restart.
+
     What a bridge says of itself is not looked at: its reasons and the like are attributes too, and bounded by itself.
     """
-    sets: dict[str, set[Series]] = defaultdict(set)
+    sets: dict[str, set[tuple[object, ...]]] = defaultdict(set)
     samples = 0
     for export in record.exports:
         for point in export.points if export.delivered else ():
             if point.metric not in _OF_THE_JOB:
                 continue
             samples += 1
-            sets[point.metric].add(series_of(point))
+            sets[point.metric].add(series_in_prometheus(export, point))
     if not sets:
         return Measure(None, 0, "no data point reached the sink")
     jobs = len({process.job_id for process in record.ledger.processes}) or 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
-from harness.checks.arrivals import COUNTERS, HISTOGRAMS, Arrival, arrivals
+from harness.checks.arrivals import COUNTERS, HISTOGRAMS
 from harness.checks.contract import Check, Measure
-from harness.record import Point, RunRecord, Write
+from harness.checks.steps import Step, steps_of_each_job
+from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
 SUM_TOLERANCE = 1e-6  # of the sum: a double adds up rounding errors
@@ -26,33 +26,6 @@ def counters_match(record: RunRecord, _spec: CheckSpec) -> Measure:
             compared += len(steps)
             wrong += _wrong_totals(metric, name, steps, done)
     return _measure(wrong, compared, "totals are what the job did, as far as it was seen")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A total at the sink, and the write that the tick showed."""
-
-    arrival: Arrival
-    write: Write
-    index: int
-    point: Point
-
-    @property
-    def total(self) -> float:
-        """The counter's number, or the histogram's sum."""
-        return float(self.point.value or 0)
-
-
-def steps_of_each_job(record: RunRecord, metric: str) -> list[list[Step]]:
-    """The points of one metric for each job by its name, in order of arrival."""
-    found: dict[str, list[Step]] = {}
-    for arrival in arrivals(record):
-        if arrival.write is None or arrival.index is None:
-            continue
-        point = arrival.update.valued(metric, arrival.write.job_id)
-        if point is not None and point.value is not None:
-            found.setdefault(arrival.write.job_id, []).append(Step(arrival, arrival.write, arrival.index, point))
-    return list(found.values())
 
 
 class Done:
@@ -88,17 +61,24 @@ def _wrong_totals(metric: str, name: str, steps: Sequence[Step], done: Done) -> 
     before: Step | None = None
     for step in steps:
         fell = before is not None and step.total < before.total
-        if before is not None and fell and step.point.start_time_unix_nano == before.point.start_time_unix_nano:
+        if before is not None and fell and step.same_start(before):
             yield _at(step, f"{metric} fell from {before.total:g} to {step.total:g} without a new start")
         grown = step.total if before is None or fell else step.total - before.total
         counted += grown
-        least = 0.0 if before is None else certain(before.write, step.write, name)
-        true = done.by(step.index, name)
+        least = certain_between(before, step, name)
+        true = done.by(step.newest_index, name)
         if counted > true:
             yield _at(step, f"{metric} has counted {counted:g} where the job had done {true:g}")
         elif grown < least:
             yield _at(step, f"{metric} grew by {grown:g} where {least:g} were seen to be done")
         before = step
+
+
+def certain_between(before: Step | None, step: Step, name: str) -> float:
+    """How much was certainly done from what a delivery may have held at most to what the next one holds at least."""
+    if before is None or step.index < before.newest_index:
+        return 0.0
+    return certain(before.newest, step.write, name)
 
 
 def certain(before: Write, now: Write, name: str) -> float:
@@ -126,17 +106,17 @@ def _wrong_counts(metric: str, name: str, steps: Sequence[Step], writes: Sequenc
     for before, step in pairwise(steps):
         old, new = before.point.count or 0, step.point.count or 0
         if new < old:
-            if step.point.start_time_unix_nano == before.point.start_time_unix_nano:
+            if step.same_start(before):
                 yield _at(step, f"{metric} fell from {old} to {new} values without a new start")
             continue
-        if step.point.start_time_unix_nano != before.point.start_time_unix_nano or step.index < before.index:
+        if not step.same_start(before) or step.newest_index < before.index:
             continue
         passed = [
             write.values[name]
-            for write in writes[before.index + 1 : step.index + 1]
+            for write in writes[before.index + 1 : step.newest_index + 1]
             if name in write.values and write.job_id == step.write.job_id
         ]
-        least = 1 if step.index > before.index and name in step.write.values else 0
+        least = 1 if step.index > before.newest_index and name in step.write.values else 0
         if not least <= new - old <= len(passed):
             expected = f"{least}" if least == len(passed) else f"{least} to {len(passed)}"
             yield _at(step, f"{metric} took {new - old} values where {expected} were new")
@@ -149,8 +129,7 @@ def _is_one_of(added: float, values: Iterable[float], *, scale: float) -> bool:
 
 
 def _at(step: Step, what: str) -> Wrong:
-    t = step.arrival.t
-    return t, f"at {t:.1f} s, with write {step.write.sequence}, {what}"
+    return step.t, f"at {step.t:.1f} s, with write {step.write.sequence}, {what}"
 
 
 def _measure(wrong: Sequence[Wrong], compared: int, good: str) -> Measure:

@@ -19,9 +19,10 @@ Attributes = dict[str, str | int | float | bool]
 
 
 def points_of(request: bytes) -> tuple[Attributes, list[dict[str, Any]]]:
-    """Decode a request: its (last) resource, and its points in order as JSON of `harness.record.Point`.
+    """Decode a request: its last resource, and its points in order as JSON of `harness.record.Point`.
 
-    A request of several ticks repeats its resource; fields that have their usual value are left out.
+    A request of several ticks repeats its resource; a point under another one than the last names its own. Fields that
+    have their usual value are left out.
 
     Raises:
         NotARequestError: these bytes are no such request.
@@ -30,14 +31,15 @@ def points_of(request: bytes) -> tuple[Attributes, list[dict[str, Any]]]:
         decoded = ExportMetricsServiceRequest.FromString(request)
     except DecodeError as problem:
         raise NotARequestError(f"not an ExportMetricsServiceRequest: {problem}") from problem
-    resource: Attributes = {}
+    resources = [_attributes(of_resource.resource.attributes) for of_resource in decoded.resource_metrics]
+    last = resources[-1] if resources else {}
     points: list[dict[str, Any]] = []
-    for of_resource in decoded.resource_metrics:
-        resource = _attributes(of_resource.resource.attributes)
+    for resource, of_resource in zip(resources, decoded.resource_metrics, strict=True):
+        own = {} if resource == last else {"resource": resource}
         for of_scope in of_resource.scope_metrics:
             for metric in of_scope.metrics:
-                points.extend(_points(metric))
-    return resource, points
+                points.extend({**point, **own} for point in _points(metric))
+    return last, points
 
 
 def _points(metric: Metric) -> Iterator[dict[str, Any]]:
@@ -63,6 +65,9 @@ def _points(metric: Metric) -> Iterator[dict[str, Any]]:
         else:  # histograms and summaries
             line["value"] = point.sum
             line["count"] = point.count
+            if kind == "histogram":
+                line["bounds"] = list(point.explicit_bounds)
+                line["buckets"] = list(point.bucket_counts)
         yield line
 
 

@@ -21,6 +21,7 @@ from harness.samples import ResourceSample, WireSample
 from harness.scenario import CheckSpec, Scenario
 
 MIB = 1024 * 1024
+RESOURCE: dict[str, str | int | float | bool] = {"service.name": "bridge-under-test", "service.instance.id": "pod"}
 
 
 def scenario(**changes: object) -> Scenario:
@@ -60,7 +61,7 @@ def export(t: float, shown: Iterable[Write], answered: str = "OK", ticks: Iterab
         for metric, field in GAUGES.items()
         if field in one.values
     ]
-    return Export(t, answered, 1000, {}, tuple(points))
+    return Export(t, answered, 1000, RESOURCE, tuple(points))
 
 
 def process(t: float, action: str, **data: object) -> Event:

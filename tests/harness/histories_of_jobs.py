@@ -16,7 +16,7 @@ START = 1
 JOB = "a-job"
 NEXT = "the-next-job"
 MODEL, DATASET = "a-model", "a-dataset"
-RESOURCE: dict[str, str | int | float | bool] = {"service.name": SERVICE_NAME}
+RESOURCE: dict[str, str | int | float | bool] = {"service.name": SERVICE_NAME, "service.instance.id": "pod"}
 GAUGE_FIELDS = tuple(GAUGES.values())
 
 
