@@ -150,7 +150,7 @@ def test_totals_that_begin_anew_with_each_point_are_found():
     lied = changed(complete(), lambda export: [replace(export, points=tuple(map(anew, export.points)))])
     result = judged(lied)
     assert result.verdict is Verdict.FAIL
-    assert "began anew once more: 18 starts, not 1" in result.reason
+    assert "began anew once more: 18 starts in all, not 1" in result.reason
 
 
 def test_a_job_that_was_started_again_may_give_its_totals_another_start():
@@ -206,6 +206,7 @@ def test_another_instance_with_each_call_is_a_series_with_each_call():
     )
     result = judged(lied, "series-count")
     assert (result.verdict, result.measured) == (Verdict.FAIL, 18)
+    assert "points came from service.instance.id 'i1', before from 'i0'" in judged(lied).reason
 
 
 def test_an_instance_that_is_not_named_is_found():
