@@ -102,7 +102,7 @@ def rss_peak(record: RunRecord, _spec: CheckSpec) -> Measure:
 
 
 def network_rate(record: RunRecord, spec: CheckSpec) -> Measure:
-    """Bytes on the wire, both directions, over the busiest judged stretch, Mbit/s."""
+    """Bytes on the wire, headers of TCP and IP included, both directions, over the busiest judged stretch, Mbit/s."""
     rates: list[tuple[float, Span]] = []
     count = 0
     for span in judged(record, spec):
@@ -113,11 +113,22 @@ def network_rate(record: RunRecord, spec: CheckSpec) -> Measure:
     if not rates:
         return Measure(None, 0, "no two figures of the bytes on the wire in one judged stretch")
     rate, span = max(rates, key=lambda pair: pair[0])
-    return Measure(rate, count, f"{rate:.4f} Mbit/s from {span.start:.1f} s to {span.end:.1f} s", span.start)
+    headers = "" if record.wire[-1].sent_header_bytes is None else ", headers of TCP and IP included"
+    return Measure(rate, count, f"{rate:.4f} Mbit/s from {span.start:.1f} s to {span.end:.1f} s{headers}", span.start)
+
+
+def _on_the_wire(sample: WireSample) -> int:
+    """Old records, and kernels that do not tell, have the payload only."""
+    return (
+        sample.sent_bytes
+        + sample.received_bytes
+        + (sample.sent_header_bytes or 0)
+        + (sample.received_header_bytes or 0)
+    )
 
 
 def _mbit_per_second(first: WireSample, last: WireSample) -> float:
-    moved = last.sent_bytes - first.sent_bytes + last.received_bytes - first.received_bytes
+    moved = _on_the_wire(last) - _on_the_wire(first)
     return moved * 8 / 1_000_000 / (last.t - first.t)
 
 
@@ -140,5 +151,12 @@ CHECKS = (
         samples_min=3,
         alone=True,
     ),
-    Check("network-rate", "bytes on the wire, both directions", "Mbit/s", network_rate, samples_min=5, whole_run=False),
+    Check(
+        "network-rate",
+        "bytes on the wire, headers of TCP and IP included, both directions",
+        "Mbit/s",
+        network_rate,
+        samples_min=5,
+        whole_run=False,
+    ),
 )

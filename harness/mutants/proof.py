@@ -150,14 +150,15 @@ def exit_code(findings: Sequence[Finding]) -> int:
 
 
 def table(findings: Sequence[Finding]) -> Table:
-    """Draw what was found, what is not proven first."""
+    """Draw what was found, what is not proven first; two lines each, so that nothing is folded at 80 columns."""
     drawn = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("bridge", "scenario", "caught by", "verdict", "proven"):
+    for title in ("proven", "bridge", "scenario, and what it said"):
         drawn.add_column(title, overflow="fold")
     for finding in sorted(findings, key=lambda finding: finding.proven):
-        said = Text("yes", style="green") if finding.proven else Text("NO", style="bold red")
-        verdict = str(finding.judgement.verdict)
-        drawn.add_row(finding.bridge, finding.scenario, finding.expected, verdict, said)
+        proven = Text("yes", style="green") if finding.proven else Text("NO", style="bold red")
+        said = Text(finding.scenario)
+        said.append(f"\n{finding.judgement.verdict}: {finding.expected}", style="dim")
         if not finding.proven:
-            drawn.add_row("", Text(finding.judgement.reason, style="dim"), "", "", "")
+            said.append(f"\n{finding.judgement.reason}")
+        drawn.add_row(proven, finding.bridge, said)
     return drawn

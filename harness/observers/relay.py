@@ -10,7 +10,8 @@ Commands of the control channel: ``state``, ``cut`` (every connection is reset),
 - ``silent``: nothing is forwarded, answered or closed, as behind a firewall that forgot the connection. Connections of
   the silence and from before it stay open and dead for ever, also after it; those made after it work.
 
-It ends on SIGTERM, or when the control channel closes. Bytes are TCP payload; headers of IP and TCP are not in it.
+It ends on SIGTERM, or when the control channel closes. Bytes are TCP payload; the headers of IP and TCP are counted
+beside them, by the rule of `segments.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness import control
+from harness.observers import segments
 
 MODES = ("forward", "refuse", "silent")
 _CHUNK_BYTES = 65536
@@ -43,6 +45,7 @@ class Link:
         self.client = client
         self.upstream = upstream
         self.pending = {client: b"", upstream: b""}
+        self.sent_bytes = self.received_bytes = 0
         self.ended: set[socket.socket] = set()
 
     def other(self, end: socket.socket) -> socket.socket:
@@ -53,6 +56,12 @@ class Link:
         """What to wait for on this end: it is not read while the other one cannot take more."""
         reads = end not in self.ended and not self.pending[self.other(end)]
         return (selectors.EVENT_READ if reads else 0) | (selectors.EVENT_WRITE if self.pending[end] else 0)
+
+    def headers(self, *, closed: bool) -> segments.Headers | None:
+        """What TCP and IP added to the bridge's connection so far: out is to the bridge."""
+        return segments.headers_of(
+            self.client, out_payload=self.received_bytes, in_payload=self.sent_bytes, closed=closed
+        )
 
     def close(self, *, reset: bool) -> None:
         """Close both ends, with a RST instead of a FIN when so asked."""
@@ -75,6 +84,8 @@ class Relay:
         self._selector = selectors.DefaultSelector()
         self._links: set[Link] = set()
         self._dead: list[Link | socket.socket] = []
+        self._headers: segments.Headers | None = segments.Headers()
+        """Of connections that are over; None: this kernel does not tell."""
         self.mode = "forward"
         self.sent_bytes = self.received_bytes = self.connections = 0
         self._holder = _bound(0)
@@ -114,11 +125,18 @@ class Relay:
 
     def counters(self) -> dict[str, int]:
         """The figures of a `harness.samples.WireSample`."""
-        return {
+        counted = {
             "sent_bytes": self.sent_bytes,
             "received_bytes": self.received_bytes,
             "connections": self.connections,
         }
+        total = self._headers
+        for link in (*self._links, *(dead for dead in self._dead if isinstance(dead, Link))):
+            found = link.headers(closed=False)
+            total = None if total is None or found is None else total + found
+        if total is not None:
+            counted |= {"sent_header_bytes": total.in_bytes, "received_header_bytes": total.out_bytes}
+        return counted
 
     def _change(self, mode: str) -> None:
         if mode == self.mode:
@@ -214,8 +232,10 @@ class Relay:
             link.ended.add(end)
         elif end is link.client:
             self.sent_bytes += len(received)
+            link.sent_bytes += len(received)
         else:
             self.received_bytes += len(received)
+            link.received_bytes += len(received)
         link.pending[target] += received
         self._flush(link, target)
 
@@ -235,6 +255,8 @@ class Relay:
 
     def _drop(self, link: Link, *, reset: bool) -> None:
         self._forget(link)
+        last = link.headers(closed=not reset)
+        self._headers = None if self._headers is None or last is None else self._headers + last
         link.close(reset=reset)
 
     def _drop_all(self, *, reset: bool) -> None:

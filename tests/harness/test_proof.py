@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 
 import pytest
+from rich.console import Console
 
 from harness.catalogue import SelectionError
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.mutants import MUTANTS, Mutant
-from harness.mutants.proof import Finding, chosen, exit_code, of_mutant, of_real_bridge, scenario_called
+from harness.mutants.proof import Finding, chosen, exit_code, of_mutant, of_real_bridge, scenario_called, table
 from harness.verdict import Judgement
 
 MUTANT = Mutant("spins", "steady", "cpu-percent")
@@ -67,3 +69,16 @@ def test_all_proven_is_zero():
 def test_a_name_that_is_no_mutants_is_refused_with_the_nearest():
     with pytest.raises(SelectionError, match="spins"):
         chosen(["spinz"])
+
+
+def test_the_table_folds_no_word_at_eighty_columns():
+    findings = [of_mutant(mutant, judged(Verdict.FAIL, mutant.check)) for mutant in MUTANTS]
+    findings += [of_real_bridge(Judgement(mutant.scenario, "embedded", Verdict.PASS, "")) for mutant in MUTANTS]
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=False).print(table(findings))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    words = set(out.getvalue().split())
+    for mutant in MUTANTS:
+        assert {mutant.name, mutant.scenario, mutant.check} <= words
+    assert len(lines) == 1 + 2 * len(findings)
