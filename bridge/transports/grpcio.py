@@ -7,8 +7,10 @@ see `_options` and each method. It comes with the extra ``[grpcio]``.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
+import resource
 import select
 import socket
 import time
@@ -31,6 +33,14 @@ METADATA_BYTES_MAX = 16 << 10
 """Of an answer's headers, as http2's."""
 STATE_SECONDS_MAX = 0.5
 """How long grpcio may take to say whether its connection stands; it looks five times a second."""
+ROOM_BYTES = 64 << 20
+"""What the address space must have left, beside a stack, before grpcio starts a thread, which it does for each call.
+Where there is no room for the stack, a start fails; where there is so little more that the new thread cannot allocate,
+the start never returns: CPython waits for the thread's sign of life, without a bound. So much is what glibc sets apart
+for a thread's allocations; the threads that the C core starts for a channel meanwhile take theirs of it (16 MiB were
+seen not to suffice)."""
+_STACK_BYTES = 8 << 20
+"""Of a thread, where the system's limit says nothing."""
 _LOOK_SECONDS = 60.0
 _DETAILS = "grpc-status-details-bin"
 _NEVER_LEFT = ("failed to connect to all addresses", "errors resolving", "DNS resolution failed", "empty address list")
@@ -112,6 +122,7 @@ class GrpcioTransport:
     def _call(self, message: bytes, waiting: Waiting) -> Answer:
         try:
             began_at, seconds = waiting.now(), waiting.remaining_seconds()
+            _make_sure_of_room()
             channel = self._fresh_channel()
         except OutOfTimeError:
             raise TransportError("time was over before a connection was made", may_have_arrived=False) from None
@@ -162,6 +173,7 @@ class GrpcioTransport:
 
     def _stands(self, channel: grpc.Channel, waiting: Waiting) -> bool:
         """Whether the channel has a connection: then UNAVAILABLE came over it."""
+        _make_sure_of_room()
         states: list[grpc.ChannelConnectivity] = []
 
         def take(state: grpc.ChannelConnectivity) -> None:
@@ -178,6 +190,17 @@ class GrpcioTransport:
         finally:
             channel.unsubscribe(take)
         return states[:1] == [grpc.ChannelConnectivity.READY]
+
+
+def _make_sure_of_room() -> None:
+    stack_bytes = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    if stack_bytes == resource.RLIM_INFINITY:
+        stack_bytes = _STACK_BYTES
+    try:
+        mmap.mmap(-1, stack_bytes + ROOM_BYTES).close()
+    except OSError as error:
+        reason = f"grpcio would need a thread, and there is no room for one: {error.strerror}"
+        raise TransportError(reason, may_have_arrived=False) from error
 
 
 class _Bell:
