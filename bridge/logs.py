@@ -1,10 +1,15 @@
-"""What the bridge says to people: one line for each change of state, and rate-limited repeats."""
+"""What the bridge says to people: one line for each change of state, and rate-limited repeats.
+
+Nobody has to listen: where stderr is full, gone or a pipe that is not read, lines are lost and counted. None of it
+delays a reading, a call or the end.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
+import os
+import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +18,7 @@ from typing import TextIO
 REPEAT_SECONDS = 60.0
 """What goes on being wrong is said again at most this often."""
 
+_STDERR = 2
 _QUIET = ("hpack", "h2", "opentelemetry")
 """Libraries whose DEBUG and INFO lines nobody asked for: hpack writes one for each header of each call."""
 
@@ -48,9 +54,55 @@ def _when(record: logging.LogRecord) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
 
 
+class DescriptorHandler(logging.Handler):
+    """Writes lines to a descriptor, and never waits for whoever reads them.
+
+    It writes what a pipe that can be written to takes at once; it does not make the descriptor non-blocking, which
+    would make it so for every process that has it.
+
+    Args:
+        descriptor: usually 2, which is stderr.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._lost = 0
+        self._torn = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, after one that says how many were lost before it, if any were."""
+        try:
+            if self._lost and self._write(self.format(_about_lost(self._lost))):
+                self._lost = 0
+            if self._lost or not self._write(self.format(record)):
+                self._lost += 1
+        except Exception:  # noqa: BLE001 - as logging's own handlers: a line that cannot be made costs itself alone
+            self.handleError(record)
+
+    def _write(self, line: str) -> bool:
+        """Whether all of it was taken."""
+        data = memoryview(("\n" * self._torn + line + "\n").encode("utf-8", "backslashreplace"))
+        written = 0
+        try:
+            while written < len(data) and self._poll.poll(0):
+                written += os.write(self._descriptor, data[written : written + select.PIPE_BUF])
+        except OSError:
+            pass  # full, or nobody will ever read it
+        self._torn = 0 < written < len(data) or (self._torn and not written)
+        return written == len(data)
+
+
+def _about_lost(count: int) -> logging.LogRecord:
+    message = "lines that are missing here, because nobody took them: %d"
+    return logging.LogRecord("bridge", logging.WARNING, __file__, 0, message, (count,), None)
+
+
 def set_up(level: str, form: str = "text", stream: TextIO | None = None) -> None:
     """Send all lines of at least this level to the stream (stderr by default), as ``text`` or as ``json``."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = DescriptorHandler(_STDERR) if stream is None else logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

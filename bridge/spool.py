@@ -29,6 +29,7 @@ _SEGMENTS_PER_BOUND = 16
 _SEGMENT_BYTES_MIN, _SEGMENT_BYTES_MAX = 4096, 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
+_NEVER = -(1 << 62)
 _GAP = 1 << 32
 """Added to the sequences where a segment cannot be read: what is written now must come after what it holds."""
 
@@ -45,6 +46,7 @@ class Folder(Protocol):
     def truncate(self, descriptor: int, size_bytes: int) -> None: ...  # noqa: D102
     def release(self, descriptor: int) -> None: ...  # noqa: D102
     def remove(self, name: str) -> None: ...  # noqa: D102
+    def has(self, names: Iterable[str]) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Spool:
         self._stale_mark = False  # left behind without a segment
         self._next_name = 1
         self._offset = 0
-        self._acknowledged_through = -(1 << 62)
+        self._acknowledged_through = _NEVER
+        self._was_open = False
         self._written = self._found = self._damaged = self._torn = 0
         self.evicted = 0
         """As in `SpoolStats`."""
@@ -117,6 +120,8 @@ class Spool:
     def open(self) -> Sequence[Request]:
         """Take the folder, and find what an earlier run left behind: in order, numbered up to 0.
 
+        Where it was open before, what is there now is somebody else's, and left for the next start.
+
         Raises:
             SpoolError: the folder cannot be used, now.
         """
@@ -126,12 +131,37 @@ class Spool:
         except SpoolError:
             self._folder.close()
             raise
-        self._found += len(requests)
         self.is_open = True
+        if self._was_open:
+            self._segments.clear()
+            self._offset += _GAP
+            return ()
+        self._was_open = True
+        self._found += len(requests)
         if self._stale_mark:
             with suppress(SpoolError):  # it says nothing any more
                 self._remove_mark()
         return requests
+
+    def look(self) -> None:
+        """See whether all that was written is still there; if not, it is to be written again.
+
+        Raises:
+            SpoolError: it is not, and the folder is closed; or nobody can tell, now.
+        """
+        if not self._segments:
+            return
+        names = [segment.name for segment in self._segments]
+        if self._folder.has(names if self._mark < 0 else [*names, _MARK]):
+            return
+        for name in names:
+            with suppress(SpoolError):  # what is left of it would stand beside what is written again
+                self._folder.remove(name)
+        self._segments.clear()
+        self.written_through = self._acknowledged_through = _NEVER
+        with suppress(SpoolError):
+            self.close()
+        raise SpoolError("was emptied or replaced by somebody else")
 
     def write(self, requests: Sequence[Request]) -> None:
         """Append these, which are newer than all before.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -132,6 +132,22 @@ class SpoolFolder:
         """
         with _said(f"{name} cannot be removed"), suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folder)
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Whether the folder is still where it was, and all these files in it.
+
+        Raises:
+            SpoolError: nobody can tell.
+        """
+        with _said("cannot be looked at"):
+            try:
+                if not os.path.samestat(self._path.stat(), os.fstat(self._folder)):
+                    return False
+                for name in names:
+                    os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+            return True
 
     def _open(self, name: str, flags: int) -> int:
         descriptor = os.open(name, flags | _FLAGS, _MODE, dir_fd=self._folder)

@@ -127,12 +127,16 @@ class Spooling:
         now = self._clock()
         if now < self._not_before and not self._ending:
             return self._not_before - now
+        was_open = self._spool.is_open
         try:
             if not self._spool.is_open:
                 self._open()
+            self._spool.look()
             again = self._keep()
         except SpoolError as error:
-            return self._failed(error, now)
+            again = self._failed(error, now)
+            # What was on disk and is no more is written again by the next turn; at the end there is none.
+            return self.turn() if self._ending and was_open and not self._spool.is_open else again
         self._worked()
         return again
 
@@ -148,12 +152,13 @@ class Spooling:
 
     def _open(self) -> None:
         found: Sequence[Request] = ()
+        before = self._spool.stats()
         try:
             found = self._spool.open()
         finally:
             self._restore(found)
         stats = self._spool.stats()
-        if stats.found or stats.damaged or stats.torn:
+        if stats != before and (stats.found or stats.damaged or stats.torn):
             self._log.log(
                 logging.WARNING if stats.damaged else logging.INFO,
                 "requests that an earlier run left in the spool: %d; they are sent first; records that were damaged: "

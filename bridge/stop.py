@@ -48,6 +48,15 @@ class Stop:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal_number is not None:
-            os.write(2, _FORCED)
+            self._say(_FORCED)
             os._exit(128 + number)
         self.ask(number)
+
+    @staticmethod
+    def _say(line: bytes) -> None:
+        """Write it to stderr, unless that would wait for somebody who does not read."""
+        stderr = select.poll()
+        stderr.register(2, select.POLLOUT)
+        with contextlib.suppress(OSError):
+            if stderr.poll(0):
+                os.write(2, line)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 
@@ -100,3 +103,59 @@ def test_what_is_remembered_is_bounded():
     for number in range(100_000):
         repeats.due(number)
     assert len(repeats._said) <= 1000
+
+
+class Pipe:
+    """One that holds 16 KiB; nobody reads it but `read`."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, 16_384)
+        os.set_blocking(self.reader, False)
+        self.log = logging.Logger("bridge.test")  # noqa: LOG001 - one that goes nowhere else
+        handler = logs.DescriptorHandler(self.writer)
+        handler.setFormatter(logs.TextFormatter())
+        self.log.addHandler(handler)
+
+    def read(self) -> str:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.reader, 65_536).decode()
+        return ""
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    for descriptor in (made.reader, made.writer):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def test_lines_that_nobody_reads_are_lost_and_counted_and_never_waited_for(pipe: Pipe):
+    os.write(pipe.writer, b"x" * 16_384)
+    for number in range(100):
+        pipe.log.warning("line %d", number)
+    assert pipe.read() == "x" * 16_384
+    pipe.log.warning("line 100")
+    first, second, _ = pipe.read().split("\n")
+    assert first.endswith("WARNING bridge: lines that are missing here, because nobody took them: 100")
+    assert second.endswith("bridge.test: line 100")
+
+
+def test_a_line_of_which_half_was_taken_does_not_run_into_the_next_one(pipe: Pipe):
+    pipe.log.warning("y" * 20_000)
+    assert pipe.read().count("y") < 20_000
+    pipe.log.warning("after it")
+    assert [line[-8:] for line in pipe.read().splitlines()] == ["", " them: 1", "after it"]
+
+
+def test_a_long_line_is_written_whole_where_there_is_room(pipe: Pipe):
+    fcntl.fcntl(pipe.writer, fcntl.F_SETPIPE_SZ, 65_536)
+    pipe.log.warning("z" * 20_000)
+    assert pipe.read().endswith("z" * 20_000 + "\n")
+
+
+def test_a_pipe_without_a_reader_costs_the_lines_alone(pipe: Pipe):
+    os.close(pipe.reader)
+    pipe.log.warning("to nobody")

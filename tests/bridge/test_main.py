@@ -66,6 +66,15 @@ class Collector(MetricsServiceServicer):
         self._server.stop(None).wait(5)
 
 
+def caught(pid: int, number: signal.Signals, which: str = "SigCgt") -> bool:
+    found = re.search(rf"^{which}:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
+
+
+def pending(pid: int, number: signal.Signals) -> bool:
+    return caught(pid, number, "SigPnd") or caught(pid, number, "ShdPnd")
+
+
 class Bridge:
     """One process, its log in a file."""
 
@@ -96,8 +105,7 @@ class Bridge:
         return self._log.read_text(encoding="utf-8")
 
     def catches(self, number: signal.Signals) -> bool:
-        caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
-        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+        return caught(self.process.pid, number)
 
     def ends(self, within: float) -> tuple[int, float]:
         begin = time.monotonic()
@@ -353,6 +361,67 @@ def test_a_stream_that_cannot_be_written_to_changes_no_exit_code_and_costs_no_tr
     assert ("could not be written to stdout" in told) == (code == 1)
 
 
+@contextlib.contextmanager
+def behind_a_full_pipe(port: int, file: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A bridge whose stderr is a pipe that is full and that nobody reads."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    environ |= {
+        "PATH": os.environ["PATH"],
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "METRICS_FILE_PATH": str(file),
+        "COLLECTION_INTERVAL": "0.1",
+    }
+    bridge = subprocess.Popen([sys.executable, "-m", "bridge"], cwd=ROOT, env=environ, stderr=writer)
+    try:
+        yield bridge
+    finally:
+        bridge.kill()
+        bridge.wait(20)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_reader_of_the_log_that_stalls_delays_neither_deliveries_nor_the_end(collector: Collector, tmp_path: Path):
+    file = tmp_path / "current.json"
+    file.write_text("broken")
+    with behind_a_full_pipe(collector.port, file) as bridge:
+        file.write_bytes(FIXTURE.read_bytes())
+        wait_until(lambda: len(collector.losses) > 5, within=20, what="deliveries")
+        bridge.terminate()
+        assert bridge.wait(10) == 0
+
+
+def test_a_second_signal_ends_it_at_once_whoever_reads_its_log(refused_port: int):
+    with behind_a_full_pipe(refused_port, FIXTURE, BRIDGE_SHUTDOWN_BUDGET="60") as bridge:
+        wait_until(lambda: caught(bridge.pid, signal.SIGTERM), within=20, what="the handler")
+        bridge.terminate()
+        wait_until(lambda: not pending(bridge.pid, signal.SIGTERM), within=20, what="the first one was taken")
+        bridge.terminate()
+        assert bridge.wait(10) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("state", STREAMS)
+def test_a_log_that_cannot_be_written_changes_no_exit_code(collector: Collector, tmp_path: Path, state: str):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
+    environ = {
+        "PATH": os.environ["PATH"],
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "METRICS_FILE_PATH": str(tmp_path / "current.json"),
+    }
+    script = STREAMS[state].format(n=2) + f"exec {sys.executable} -m bridge"
+    bridge = subprocess.Popen(["/bin/bash", "-c", script], cwd=ROOT, env=environ)
+    try:
+        wait_until(lambda: collector.losses, within=20, what="a delivery")
+    finally:
+        bridge.terminate()
+    assert bridge.wait(20) == 0
+
+
 def test_what_a_terminal_cannot_show_is_shown_as_an_escape(tmp_path: Path):
     document = json.loads(FIXTURE.read_text())
     document["job_metadata"]["model_name"] = "r\u00e9snet"
@@ -364,11 +433,12 @@ def test_what_a_terminal_cannot_show_is_shown_as_an_escape(tmp_path: Path):
     assert rb"model.name = r\xe9snet" in ended.stdout
 
 
-def test_no_file_of_the_bridge_takes_the_number_of_a_stream_that_was_closed(collector: Collector):
+def test_no_file_of_the_bridge_takes_the_number_of_a_stream_that_was_closed(collector: Collector, tmp_path: Path):
+    (tmp_path / "current.json").write_bytes(FIXTURE.read_bytes())
     environ = {
         "PATH": os.environ["PATH"],
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
-        "METRICS_FILE_PATH": str(FIXTURE),
+        "METRICS_FILE_PATH": str(tmp_path / "current.json"),
     }
     bridge = subprocess.Popen(
         ["/bin/bash", "-c", f"exec 0<&- 1>&- 2>&-; exec {sys.executable} -m bridge"], cwd=ROOT, env=environ

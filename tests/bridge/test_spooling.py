@@ -311,3 +311,54 @@ def test_a_disk_that_was_full_is_tried_again_and_then_holds_all_that_waits(begin
     spool.refuses = False
     rig.put(6, 7)
     rig.on_disk(7)
+
+
+def emptied(path: Path) -> None:
+    for file in path.iterdir():
+        file.unlink()
+
+
+def replaced(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [emptied, replaced])
+def test_what_somebody_removes_from_the_folder_is_written_again_and_said(
+    begin: Begin, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+):
+    rig = begin().put(1, 20)
+    rig.on_disk(20)
+    harm(rig.path)
+    rig.put(21, 21)
+    wait_until(lambda: rig.put(22, 22).spooling.failures == 1, within=5, what="it was seen")
+    assert any("emptied or replaced by somebody else" in record.message for record in caplog.records)
+    wait_until(lambda: rig.spool.stats().count == rig.sender.stats().queue_count, within=5, what="written again")
+    waited = rig.sender.stats().queue_count
+    assert rig.sender.stop(0).spooled == waited
+    second = begin(works=True)
+    wait_until(lambda: second.sender.stats().delivered == waited, within=5, what="all delivered")
+    assert second.arrived().startswith("".join(f"<{number}>" for number in range(1, 23)))
+
+
+@pytest.mark.parametrize("harm", [emptied, replaced])
+def test_the_last_figures_are_those_of_what_is_there_when_the_folder_was_emptied_before_the_end(
+    begin: Begin, harm: Callable[[Path], None]
+):
+    rig = begin().put(1, 20)
+    rig.on_disk(20)
+    harm(rig.path)
+    stats = rig.sender.stop(0)
+    assert (stats.spooled, stats.lost) == (20, 0)
+    second = begin(works=True)
+    wait_until(lambda: second.sender.stats().delivered == 20, within=5, what="all delivered")
+
+
+def test_what_cannot_be_written_again_is_counted_as_lost(begin: Begin):
+    rig = begin().put(1, 20)
+    rig.on_disk(20)
+    emptied(rig.path)
+    rig.path.rmdir()
+    rig.path.write_text("a file")
+    stats = rig.sender.stop(0)
+    assert (stats.spooled, stats.lost) == (0, 20)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from bridge.errors import SpoolError
@@ -110,6 +111,10 @@ class FakeFolder:
 
     def release(self, descriptor: int) -> None:
         del self._open[descriptor]
+
+    def has(self, names: Iterable[str]) -> bool:
+        self._disk.touch(writes=False)
+        return self._disk.files.keys() >= set(names)
 
     def remove(self, name: str) -> None:
         self._disk.touch()
