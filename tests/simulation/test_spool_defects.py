@@ -179,7 +179,7 @@ ORDER = "arrived first after"
 DEFECTS: dict[type, tuple[str, ...]] = {
     WritesNothing: (MISSING, "spooled"),
     WritesOnlyTheNewest: (MISSING, "spooled", "lost at the end"),
-    RemovesNothing: (LEFT, "on disk long after"),
+    RemovesNothing: (LEFT, "on disk long after", "the disk is touched"),
     RemovesOneTooMany: (MISSING, "lost at the end"),
     ForgetsHowFarTheOldestIsGone: ("on disk long after",),
     HasNoBound: ("more bytes on disk",),
