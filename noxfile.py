@@ -91,6 +91,13 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def compose(session: nox.Session) -> None:
+    """Build the images and test the stack of docker-compose.yml on this machine's Docker. Arguments go to pytest."""
+    install(session, "dev")
+    session.run("python", "-m", "pytest", "--durations=10", *(session.posargs or ("tests/e2e",)))
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Break things at random for 30 minutes, or as the arguments to `python -m harness soak` say."""
     install(session, "harness")

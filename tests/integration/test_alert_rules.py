@@ -1,0 +1,66 @@
+"""The alert rules, tested by promtool: each fires in the state that it is for, and in no other."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "compose"
+
+
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool") or str(ROOT / ".tools" / "bin" / "promtool")
+    if not Path(found).exists():
+        pytest.skip("promtool is not built: not on PATH and not in .tools/bin (nox -s tools)")
+    return found
+
+
+def run(promtool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [promtool, *arguments],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=COMPOSE,
+        timeout=60,
+    )
+
+
+def test_each_alert_fires_when_it_should_and_only_then(promtool: str):
+    done = run(promtool, "test", "rules", "alerts_test.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_alert_is_tested_to_fire_and_to_be_silent():
+    rules = yaml.safe_load((COMPOSE / "alerts.yml").read_text())["groups"][0]["rules"]
+    cases = [
+        case
+        for test in yaml.safe_load((COMPOSE / "alerts_test.yml").read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    alerts = {rule["alert"] for rule in rules if "alert" in rule}
+    assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alerts
+    assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == alerts
+
+
+def test_a_rule_that_never_fires_is_found_by_its_test(promtool: str, tmp_path: Path):
+    for name in ("alerts.yml", "alerts_test.yml"):
+        shutil.copy(COMPOSE / name, tmp_path / name)
+    text = (tmp_path / "alerts.yml").read_text()
+    (tmp_path / "alerts.yml").write_text(text.replace("ml_bridge_snapshot_age_seconds", "ml_bridge_snapshot_age"))
+    done = run(promtool, "test", "rules", str(tmp_path / "alerts_test.yml"))
+    assert done.returncode != 0
+    assert "JobStale" in done.stdout
+
+
+@pytest.mark.parametrize("config", ["prometheus.yml", "prometheus-otlp.yml"])
+def test_prometheus_takes_its_configuration(promtool: str, config: str):
+    done = run(promtool, "check", "config", config)
+    assert done.returncode == 0, done.stdout
