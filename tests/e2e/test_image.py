@@ -160,7 +160,10 @@ def test_the_training_job_trains_under_the_same_bounds(run: Callable[..., str]):
 
 
 def test_the_sink_listens_and_ends_at_a_signal(run: Callable[..., str]):
-    container = run(*HARDENED, "ml-metrics-bridge-sink:dev", "--out", "/dev/null", "--port", "4317")
+    records = ("--tmpfs", "/records:uid=10001")
+    container = run(
+        *HARDENED, *records, "ml-metrics-bridge-sink:dev", "--out", "/records/exports.jsonl", "--port", "4317"
+    )
     wait_until(lambda: ":10DD" in listening(container), within=30, every=0.5, what="port 4317 open in the sink")
     docker("stop", container)
     assert Ending.of(container).exit_code == 0
