@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -83,3 +86,23 @@ def test_every_panel_of_the_dashboard_has_a_title_of_its_own_and_a_place_of_its_
     ]
     assert len(cells) == len(set(cells)), "two panels lie upon each other"
     assert max(x for x, _ in cells) < 24
+
+
+def test_without_docker_the_end_to_end_tests_say_so_in_one_sentence_and_fail(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/e2e"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PATH": str(tmp_path)},
+        timeout=60,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "Docker is not here (no docker on PATH)" in said
+    assert "nox -s scenarios" in said
+
+
+def test_the_end_to_end_tests_are_not_among_the_tests_that_need_no_docker():
+    assert "e2e" in tomllib.loads(text_of("pyproject.toml"))["tool"]["pytest"]["ini_options"]["norecursedirs"]

@@ -19,6 +19,7 @@ DOCUMENTS = sorted(
 )
 FIRST_FOLDERS = (
     "bridge",
+    "compose",
     "harness",
     "mock_ml_job",
     "scenarios",
