@@ -98,6 +98,21 @@ def compose(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Put all contestants under the same scenarios, in turn. Arguments go to `python -m benchmarks.contest`."""
+    install(session, "bench")
+    session.run("python", "tools/contestants.py", success_codes=[0, 1])  # without Go Telegraf is named as not run
+    session.run("python", "-m", "benchmarks.contest", *session.posargs)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Find out how many sidecars a Collector carries, with what `nox -s tools` builds. Arguments: `benchmarks.load`."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks.load", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Break things at random for 30 minutes, or as the arguments to `python -m harness soak` say."""
     install(session, "harness")
@@ -124,5 +139,6 @@ def pins(session: nox.Session) -> None:
     session.run(*compile_pins, "pyproject.toml", "-o", target("bridge"))
     session.run(*compile_pins, "--extra", "harness", "-c", target("bridge"), "pyproject.toml", "-o", target("harness"))
     session.run(*compile_pins, "--extra", "dev", "-c", target("harness"), "pyproject.toml", "-o", target("dev"))
+    session.run(*compile_pins, "--extra", "bench", "-c", target("dev"), "pyproject.toml", "-o", target("bench"))
     session.run(*compile_pins, "requirements/build.in", "-o", target("build"))
     session.run(*compile_pins, "requirements/package.in", "-o", target("package"))

@@ -1,0 +1,1 @@
+"""How many sidecars a Collector carries: Locust drives real ones, each sidecar with the bridge's own delivery."""

@@ -1,0 +1,155 @@
+"""How many sidecars a Collector carries, what a second and a third add, and what a thundering herd does.
+
+    python -m benchmarks.load [--out runs/load] [--sidecars 100 300 1000 2000 3000] [--ticks 4]
+                              [--replicas 2 3] [--replica-sidecars 2000] [--herd 1000] [--herd-backlog 60]
+
+Real Collectors, scraped by a real Prometheus, and Locust in a process of its own, all on loopback. The steps go up
+until one does not hold. Then, with several Collectors, one is killed in the middle and brought back; then so many
+bridges replay a backlog at once. Exit: 0 all held up to the knee, 1 something was lost, 2 inconclusive, 4 it could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.load.stack import SCRAPE_SECONDS, Stack
+from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
+from harness.waiting import wait_until
+
+INTERVAL_SECONDS = 10.0
+ENCODED_A_SECOND = 700
+"""Requests that the generator encodes ahead, even on a busy machine: they stand before the first is due."""
+STARTED_A_SECOND = 250
+DRAIN_SECONDS = 20.0
+AWAY_SECONDS = 10.0
+FILES_A_SIDECAR = 3
+HERD_SETTLES_SECONDS = 30.0
+
+
+def carry_out(order: Order, folder: Path, meanwhile: Callable[[Stack, Order], Order], *, up: bool = True) -> Row:
+    """Run one step and leave its folder; gives its row."""
+    folder.mkdir(parents=True)
+    with Stack(folder, order.collectors) as stack:
+        if not up:
+            stack.kill_collector(0)
+        requests = order.sidecars * (order.ticks + order.backlog)
+        lead = 8 + requests / ENCODED_A_SECOND + order.sidecars / STARTED_A_SECOND
+        order = replace(order, begins=time.time() + lead)
+        variables = {
+            "LOAD_ENDPOINTS": ",".join(stack.endpoints),
+            "LOAD_BEGINS": f"{order.begins:.3f}",
+            "LOAD_COUNT": str(order.sidecars),
+            "LOAD_INTERVAL": f"{order.interval_seconds:g}",
+            "LOAD_TICKS": str(order.ticks),
+            "LOAD_BACKLOG": str(order.backlog),
+            "LOAD_DRAIN": f"{DRAIN_SECONDS:g}",
+            "LOAD_OUT": str(folder),
+        }
+        seconds = lead + order.ticks * order.interval_seconds + DRAIN_SECONDS + 10
+        locust = stack.start_locust(variables, users=order.sidecars, seconds=seconds)
+        order = meanwhile(stack, order)
+        _until(order.ends)
+        series = stack.series()
+        wait_until(lambda: locust.exit is not None, within=DRAIN_SECONDS + 40, what="Locust's end", every=0.1)
+    (folder / "step.json").write_text(json.dumps({**asdict(order), "series": series}) + "\n", encoding="utf-8")
+    return row_of(folder)
+
+
+def _until(wall_seconds: float) -> None:
+    seconds = wall_seconds - time.time()
+    if seconds > 0:
+        time.sleep(seconds)  # nothing else is to come true but that this time has passed
+
+
+def nothing(_stack: Stack, order: Order) -> Order:
+    """Let it run."""
+    return order
+
+
+def kill_one(stack: Stack, order: Order) -> Order:
+    """Kill the last Collector in the middle of the step, and bring it back."""
+    _until(order.begins + order.ticks * order.interval_seconds / 3)
+    number = order.collectors - 1
+    stack.kill_collector(number)
+    _until(time.time() + AWAY_SECONDS)
+    stack.start_collector(number)
+    return replace(order, recovers=time.time())
+
+
+def let_herd_in(stack: Stack, order: Order) -> Order:
+    """Start the Collector that was away, when all bridges wait for it."""
+    _until(order.begins)
+    stack.start_collector(0)
+    return replace(order, recovers=time.time())
+
+
+def steps(given: argparse.Namespace) -> list[Row]:
+    """Run all that was asked for, with a line for each."""
+    rows: list[Row] = []
+
+    def run(name: str, order: Order, meanwhile: Callable[[Stack, Order], Order] = nothing, *, up: bool = True) -> Row:
+        row = carry_out(order, given.out / name, meanwhile, up=up)
+        rows.append(row)
+        sys.stdout.write(f"{row.verdict:12} {name}: {row.reason}\n")
+        sys.stdout.flush()
+        return row
+
+    def order(kind: str, sidecars: int, collectors: int, ticks: int, backlog: int = 0) -> Order:
+        return Order(kind, sidecars, collectors, INTERVAL_SECONDS, ticks, backlog, 0.0)
+
+    for count in given.sidecars:
+        if run(f"one-{count}", order("step", count, 1, given.ticks)).verdict != "PASS":
+            break
+    for collectors in given.replicas:
+        if given.replica_sidecars:
+            name = f"of-{collectors}-{given.replica_sidecars}"
+            run(name, order("step", given.replica_sidecars, collectors, given.ticks))
+        ticks = max(given.ticks, 6)
+        killed = given.killed_sidecars
+        run(f"of-{collectors}-one-killed", order("killed", killed, collectors, ticks), kill_one)
+    if given.herd:
+        run(f"herd-{given.herd}", order("herd", given.herd, 1, 3, given.herd_backlog), let_herd_in, up=False)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the load test."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/load"), help="an empty folder, or none yet")
+    parser.add_argument("--sidecars", type=int, nargs="*", default=[100, 300, 1000, 2000, 3000, 4000], help="the steps")
+    parser.add_argument("--ticks", type=int, default=4, help="requests of each sidecar in a step, 10 s apart")
+    parser.add_argument("--replicas", type=int, nargs="*", default=[2, 3], help="how many Collectors")
+    parser.add_argument("--replica-sidecars", type=int, default=3000, help="of a step with several Collectors; 0: none")
+    parser.add_argument("--killed-sidecars", type=int, default=1000, help="where one Collector is killed")
+    parser.add_argument("--herd", type=int, default=1000, help="bridges that replay a backlog at once; 0: none")
+    parser.add_argument("--herd-backlog", type=int, default=60, help="requests of each: 60 are 10 minutes")
+    given = parser.parse_args(arguments)
+    if given.out.exists() and any(given.out.iterdir()):
+        parser.error(f"{given.out} is not empty: name another folder, so that no older step is among these")
+    most = max([*given.sidecars, given.replica_sidecars, given.killed_sidecars, given.herd])
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most * FILES_A_SIDECAR + 200 > files:
+        parser.error(
+            f"{most} sidecars need {most * FILES_A_SIDECAR + 200} open files; the limit (ulimit -n) is {files}"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    try:
+        rows = steps(given)
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 4
+    (given.out / "load.json").write_text(json.dumps([as_dict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(f"\n{table(rows)}\n{knee(rows)}\nscraped every {SCRAPE_SECONDS} s; records: {given.out}\n")
+    others = [row.verdict for row in rows if row.kind != "step"] + [rows[0].verdict] * bool(rows)
+    return 1 if "FAIL" in others else 2 if "INCONCLUSIVE" in others else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

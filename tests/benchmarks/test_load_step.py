@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from benchmarks.load.sidecar import Observed, schedule
+from benchmarks.load.step import Order, Row, knee, row_of, table
+from bridge.errors import TransportError
+from bridge.transports import Answer
+
+ORDER = Order("step", sidecars=2, collectors=1, interval_seconds=10.0, ticks=2, backlog=0, begins=1000.0)
+
+
+def step(folder: Path, order: Order = ORDER, *, late: float = 0.0, delivered: int = 2, calls: tuple = ()) -> Row:
+    made = calls or tuple(
+        [number, due, due + 0.1, "OK", 100, [due]] for number in range(2) for due in (1000.0 + number, 1010.0 + number)
+    )
+    (folder / "calls-1.jsonl").write_text("".join(json.dumps(call) + "\n" for call in made))
+    ended = [{"sidecar": n, "put": 2, "delivered": delivered, "dropped": {}, "late": [late, late]} for n in range(2)]
+    (folder / "sidecars-1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ended))
+    samples = [
+        {"t": 1000.0 + t, "role": role, "pid": 1, "rss_bytes": 2**20 * (t + 1), "cpu_seconds": t / 10}
+        for t in range(21)
+        for role in ("collector-1", "locust")
+    ]
+    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in samples))
+    (folder / "step.json").write_text(json.dumps({**asdict(order), "series": 90}))
+    return row_of(folder)
+
+
+def test_a_step_that_was_offered_in_time_and_delivered_passes(tmp_path: Path):
+    row = step(tmp_path)
+    assert (row.verdict, row.lost, row.offered_share, row.series) == ("PASS", 0, 1.0, 90)
+    assert row.p99_seconds == pytest.approx(0.1)
+    assert row.collector_cpu_percent == pytest.approx(10.0)
+    assert row.collector_rss_mib == pytest.approx(21.0)
+
+
+def test_latency_counts_from_the_due_time_and_not_from_the_call(tmp_path: Path):
+    calls = tuple([0, 1005.0, 1005.1, "OK", 100, [due]] for due in (1000.0, 1005.0))
+    assert step(tmp_path, calls=calls).p99_seconds == pytest.approx(5.1)
+
+
+def test_what_was_not_offered_in_time_is_inconclusive_and_no_failure(tmp_path: Path):
+    assert step(tmp_path, late=2.0, delivered=1).verdict == "INCONCLUSIVE"
+
+
+def test_a_sidecar_that_never_came_to_its_end_is_inconclusive(tmp_path: Path):
+    assert step(tmp_path, replace(ORDER, sidecars=3)).verdict == "INCONCLUSIVE"
+
+
+def test_a_lost_request_fails_whatever_the_step_is(tmp_path: Path):
+    row = step(tmp_path, replace(ORDER, kind="herd"), delivered=1)
+    assert (row.verdict, row.lost) == ("FAIL", 2)
+
+
+def test_a_refusal_fails_a_step_and_is_expected_where_a_collector_is_killed(tmp_path: Path):
+    calls = ([0, 1000.0, 1000.1, "OK", 9, [1000.0]], [0, 1001.0, 1001.1, "UNAVAILABLE", 9, []])
+    assert step(tmp_path, calls=calls).verdict == "FAIL"
+    assert step(tmp_path, replace(ORDER, kind="killed"), calls=calls).verdict == "PASS"
+
+
+def test_recovery_ends_with_the_last_request_that_had_waited(tmp_path: Path):
+    order = replace(ORDER, kind="herd", recovers=1000.0)
+    calls = (
+        [0, 1000.5, 1001.0, "OK", 9, [400.0]],
+        [0, 1002.0, 1003.0, "OK", 9, [990.0]],
+        [0, 1010, 1010.1, "OK", 9, [1010]],
+    )
+    assert step(tmp_path, order, calls=calls).recovery_seconds == pytest.approx(3.0)
+
+
+def test_the_knee_is_the_last_step_that_holds_with_the_reason_of_the_next(tmp_path: Path):
+    row = step(tmp_path)
+    fails = replace(row, sidecars=4, verdict="FAIL", reason="p99 is 3 s.")
+    assert knee([row, fails]).startswith("With one Collector 2 sidecars hold; 4 do not: p99 is 3 s.")
+    assert "the most that was tried" in knee([row])
+    assert table([row]).splitlines()[2].startswith("| ")
+
+
+def test_every_sidecar_has_a_phase_of_its_own_within_the_interval():
+    firsts = sorted(schedule(number, 100, first=0.0, interval_seconds=10.0, ticks=1)[0] for number in range(100))
+    gaps = [after - before for before, after in pairwise(firsts)]
+    assert firsts[0] >= 0
+    assert firsts[-1] < 10
+    assert min(gaps) > 0.03
+    assert max(gaps) < 0.3
+
+
+class Stub:
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+
+    def call(self, _message: bytes, _patience: object) -> Answer:
+        if self.status is None:
+            raise TransportError("gone", may_have_arrived=False)
+        return Answer(self.status)
+
+    def idle(self, _fileno: int, _seconds: float | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def observed(status: int | None) -> tuple[Observed, list]:
+    calls: list = []
+    transport = Observed(Stub(status), 7, calls.append)
+    transport.waiting.extend([(1.0, 3), (2.0, 3), (3.0, 3)])
+    return transport, calls
+
+
+def test_a_call_delivers_as_many_requests_as_its_message_holds():
+    transport, calls = observed(0)
+    transport.call(b"x" * 6, None)
+    assert calls[0].dues == (1.0, 2.0)
+    assert list(transport.waiting) == [(3.0, 3)]
+
+
+@pytest.mark.parametrize(("status", "said"), [(14, "UNAVAILABLE"), (None, "NO_ANSWER")])
+def test_a_call_that_failed_delivers_nothing_and_is_told(status: int | None, said: str):
+    transport, calls = observed(status)
+    try:
+        transport.call(b"x" * 6, None)
+    except TransportError:
+        assert status is None
+    assert (calls[0].status, calls[0].dues, len(transport.waiting)) == (said, (), 3)
