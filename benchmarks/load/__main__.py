@@ -5,7 +5,8 @@
 
 Real Collectors, scraped by a real Prometheus, and Locust in a process of its own, all on loopback. The steps go up
 until one does not hold. Then, with several Collectors, one is killed in the middle and brought back; then so many
-bridges replay a backlog at once. Exit: 0 all held up to the knee, 1 something was lost, 2 inconclusive, 4 it could not be run.
+bridges replay a backlog at once. Exit: 0 all held up to the knee, 1 something was lost, 2 inconclusive, 4 it could not
+be run.
 """
 
 from __future__ import annotations
