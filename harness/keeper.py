@@ -50,6 +50,19 @@ def end_strays(mark: str) -> None:
             return
 
 
+def descendants(root: int) -> list[int]:
+    """Hold all that comes from a process by pidfds: those too that left its group, and carry no mark."""
+    held = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{root}/task"):  # noqa: PTH208 - as above
+            with open(f"/proc/{root}/task/{task}/children", "rb") as children:  # noqa: PTH123 - as above
+                for child in map(int, children.read().split()):
+                    with contextlib.suppress(OSError):
+                        held.append(os.pidfd_open(child))
+                    held += descendants(child)
+    return held
+
+
 def main(pipe: int) -> None:
     """Follow the list until the harness is gone, then kill what is on it and carry out what was promised."""
     groups: set[tuple[int, str]] = set()
@@ -64,8 +77,13 @@ def main(pipe: int) -> None:
             else:
                 (groups.add if line.startswith("+") else groups.discard)((int(number), rest.strip()))
     for group, mark in groups:
+        left = descendants(group)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+        for held in left:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+            os.close(held)
         end_strays(mark)
     for _, command in sorted(promised.items(), reverse=True):
         carry_out(command)

@@ -2,9 +2,9 @@
 
 Every child is the leader of a session and process group of its own and prints into a file. Its children end with it:
 when a leader ends, what is left of its group is killed, and so is what left the group: a mark in the environment, which
-every descendant inherits, tells it. When the harness itself is killed, a keeper ends every group
-(`keeper.py`): a process, and no PR_SET_PDEATHSIG, because that does not reach children of a child, and fires already
-when the thread ends that started the child.
+every descendant inherits, tells it; and where somebody cleaned the environment, `orphans.py`. When the harness itself
+is killed, a keeper ends every group (`keeper.py`): a process, and no PR_SET_PDEATHSIG, because that does not reach
+children of a child, and fires already when the thread ends that started the child.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from harness import keeper, procfs, started
+from harness import keeper, orphans, procfs, started
 from harness.cgroups import Cgroup
 from harness.started import LOG_BYTES_MAX, STOP_SECONDS, Exit, ProcessError, Started
 
@@ -33,6 +33,8 @@ __all__ = ["LOG_BYTES_MAX", "STOP_SECONDS", "Exit", "Process", "ProcessError", "
 _KEEPER = Path(keeper.__file__)
 _LOG_LOOK_SECONDS = 0.5
 _numbers = itertools.count(1)
+_KEEPER_SECONDS = 5.0
+"""From the end of its pipe to the keeper's end, where nothing is left to clear away."""
 _KILLED_SECONDS = 10.0
 """A killed process that is not gone after this hangs in the kernel."""
 
@@ -62,6 +64,7 @@ class Process:
         self.log = log
         self._popen = child
         self._pidfd = os.pidfd_open(child.pid)
+        orphans.expect(child.pid)
         self.create_time = procfs.create_time(child.pid)
         self._ended: Exit | None = None
         self._gone = threading.Event()
@@ -141,7 +144,9 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         keeper.end_strays(self.mark)
+        orphans.end_since(self.create_time)
         self._ended = Exit(t, self._popen.wait())
+        orphans.forget(self.pid)
         try:
             on_exit(self._ended)
         finally:
@@ -169,6 +174,7 @@ class _Keeper:
             )
         finally:
             os.close(read_end)
+        orphans.expect(self._process.pid)
 
     def add(self, group: int, mark: str) -> None:
         """Keep an eye on a process group and on what carries the mark."""
@@ -189,9 +195,14 @@ class _Keeper:
             os.write(self._pipe, f"~{number} done\n".encode())
 
     def close(self) -> None:
-        """All are gone: the keeper ends too."""
+        """All are gone: the keeper ends too. One that does not, because somebody froze it, is ended."""
         os.close(self._pipe)
-        self._process.wait()
+        try:
+            self._process.wait(_KEEPER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        orphans.forget(self._process.pid)
 
 
 class Processes:
@@ -208,6 +219,7 @@ class Processes:
         self._closed = False
         self._lock = threading.Lock()
         self._over = threading.Event()
+        orphans.adopt()
 
     def start(
         self, role: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, pass_fds: Sequence[int] = ()

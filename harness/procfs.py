@@ -210,13 +210,18 @@ def soft_limit(pid: int, name: str) -> int | None:
 def tree(root: int) -> Iterator[int]:
     """The process and all of its descendants that are there now, the process first."""
     yield root
-    try:
-        tasks = os.listdir(f"/proc/{root}/task")  # noqa: PTH208 - four times a second
-        children = b" ".join(Path(f"/proc/{root}/task/{task}/children").read_bytes() for task in tasks)
-    except OSError:
-        return
-    for child in children.split():
-        yield from tree(int(child))
+    for child in children(root):
+        yield from tree(child)
+
+
+def children(pid: int) -> list[int]:
+    """The children that a process has now; none: it is gone."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - four times a second
+            with contextlib.suppress(OSError):  # a thread that ended meanwhile
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_bytes().split())
+    return found
 
 
 def _tasks(pid: int) -> Iterator[Path]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness import unprivileged
+from harness import own_orphans, procfs, unprivileged
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
@@ -18,7 +19,7 @@ from harness.lives import ProcessLife
 from harness.ports import HeldPort
 from harness.rigs.contract import Deliveries, RigError, Setting
 from harness.scenario import RUN_FOLDER, SERVICE_NAME, Need, RigName
-from harness.started import Started
+from harness.started import ProcessError, Started
 
 _READY_SECONDS = 20.0
 """To start a Python process that imports grpc, on a machine that is busy."""
@@ -168,7 +169,11 @@ class EmbeddedStanding:
             "LOG_LEVEL": bridge.log_level,
         }
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
-        bound = [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
+        environment = child_environment({**variables, **own})
+        if shutil.which(command[0], path=environment.get("PATH")) is None:
+            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; check the command")
+        bound = [sys.executable, "-I", "-S", own_orphans.__file__]
+        bound += [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
         return self._start("bridge", [*bound, *command], {**variables, **own})
 
     def deliveries(self) -> Deliveries:
@@ -180,7 +185,7 @@ class EmbeddedStanding:
         return Deliveries(state["calls"], state["points"], state["first_point_t"])
 
     def check(self) -> None:
-        """See that sink and relay still run, unless the scenario itself ended one, and that the job did not break."""
+        """See that sink and relay run and stand not still, unless the scenario wants it, and that the job is whole."""
         if broken := self.ground.job.broken():
             raise RigError(f"{broken}; run again, and see its log")
         for helper in self._helpers.values():
@@ -191,6 +196,8 @@ class EmbeddedStanding:
                     f"the {helper.role} ended in the middle of the run with code {ended.code}: "
                     f"{helper.last_lines() or 'it said nothing'}; run again, and see {helper.log.name}"
                 )
+            if procfs.state(helper.pid) == "T":
+                raise RigError(f"the {helper.role} (pid {helper.pid}) was stopped by somebody's signal; run again")
 
     def _meant_to_be_gone(self) -> tuple[str, ...]:
         """The roles that the scenario itself ended."""

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import keeper
+from harness import keeper, own_orphans, procfs
 from harness import processes as room
 from harness.child_environment import child_environment
 from harness.processes import Process, ProcessError, Processes, new_mark
@@ -272,3 +272,63 @@ def test_a_killed_harness_has_carried_out_what_it_promised_newest_first(tmp_path
         harness.kill()
     wait_until(lambda: log.exists() and "first" in log.read_text(), within=20, what="what was promised")
     assert log.read_text() == "newest\nfirst\n"
+
+
+LEAVES_A_DAEMON = """
+import os, signal, sys, time
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execve("/bin/sleep", ["sleep", "600"], {})
+        os._exit(0)
+    os.wait()
+def end(*_):
+    daemon()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+if "now" in sys.argv: daemon()
+print("up", flush=True)
+while True: time.sleep(1)
+"""
+
+
+def start_with_daemon(processes: Processes, tmp_path: Path, when: str) -> Process:
+    command = [sys.executable, "-I", "-S", own_orphans.__file__, sys.executable, "-c", LEAVES_A_DAEMON, when]
+    return processes.start("child", command, env=child_environment({}), log=tmp_path / "daemons.log")
+
+
+def test_a_daemon_with_a_clean_environment_stays_in_the_tree(processes: Processes, tmp_path: Path):
+    child = start_with_daemon(processes, tmp_path, "now")
+    until_it_says(child, "up")
+    wait_until(lambda: len(list(procfs.tree(child.pid))) == 2, within=10, what="the daemon is its child")
+    (daemon,) = procfs.children(child.pid)
+    child.stop()
+    wait_until(lambda: gone(daemon), within=10, what="the daemon is gone")
+
+
+def test_a_daemon_that_begins_at_the_end_of_its_parent_is_ended_too(processes: Processes, tmp_path: Path):
+    child = start_with_daemon(processes, tmp_path, "at-the-end")
+    until_it_says(child, "up")
+    child.stop()
+    left = [pid for pid in procfs.children(os.getpid()) if procfs.command(pid) == "sleep 600"]
+    assert left == []
+
+
+def test_children_of_others_in_this_program_are_left_alone(processes: Processes, tmp_path: Path):
+    child = start_with_daemon(processes, tmp_path, "at-the-end")
+    until_it_says(child, "up")
+    with subprocess.Popen(["/bin/sleep", "600"]) as other:
+        child.stop()
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_keeper_that_was_frozen_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "_KEEPER_SECONDS", 0.2)
+    frozen = Processes(lambda *_: None)
+    frozen.start("child", [sys.executable, "-c", SLEEPS], env=child_environment({}), log=tmp_path / "child.log")
+    (kept,) = [pid for pid in procfs.children(os.getpid()) if "keeper.py" in procfs.command(pid)]
+    os.kill(kept, signal.SIGSTOP)
+    frozen.close()
+    assert gone(kept)

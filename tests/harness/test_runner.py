@@ -283,6 +283,14 @@ def test_an_interrupt_at_any_moment_heals_stops_everything_and_keeps_the_record(
     assert done.count("heal") == done.count("inject")
 
 
+def test_a_sink_that_stands_still_is_no_failure_of_the_bridge(one_run: OneRun, short: Callable[..., Scenario]):
+    with beside(one_run, short(timeline=[{"steady": 30.0}])):
+        until_said(one_run, "steady-1")
+        os.kill(pid_of(one_run, "sink"), signal.SIGSTOP)
+    assert "the sink (pid " in load(one_run.run_dir).meta.error
+    assert "was stopped by somebody's signal" in load(one_run.run_dir).meta.error
+
+
 def test_runs_side_by_side_do_not_touch_each_other(one_run: OneRun, short: Callable[..., Scenario], tmp_path: Path):
     other_dir = tmp_path / "other"
     faulty = short(timeline=[{"fault": "collector-refused", "for": 0.6, "recovery": 0.2}])
