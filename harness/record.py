@@ -89,8 +89,10 @@ class Event:
     - ``fault``: ``step``, ``fault``, ``action`` (inject | verify | heal), ``ok``, ``evidence`` (what was seen, one
       sentence), ``took_seconds``; ``t`` is when the action began, so what came after a heal came after its ``t``
     - ``process``: ``role`` (job | bridge | sink | relay | ...), ``action`` (started | ready | signalled | exited |
-      killed), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``; ``planned`` (true) where the
-      scenario itself wanted that kill: a process that is started again has one more life, with a pid of its own
+      killed | never-ready, with its ``reason``), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``;
+      ``planned`` (true) where the scenario itself wanted that kill: a process that is started again has one more life,
+      with a pid of its own; ``out_of_memory`` (true), ``memory_limit_bytes`` and ``memory_peak_bytes`` where the kernel
+      killed it because of its container's memory limit
     - ``member``: ``role``, ``action`` (began | ended), ``pid``, ``create_time``, ``image`` (it changes when a process
       turns into another program), ``command``, ``root`` (the pid of the tree's root), ``unseen_seconds`` (of an end:
       since when it may have been gone): a process of the bridge's tree was seen for the first time, or was gone while

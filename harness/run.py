@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness import moments, procfs, provenance
+from harness import canary, moments, procfs, provenance
 from harness.faults import FaultError, Ground, Seen
 from harness.harm import Harm
 from harness.job_control import JobError
@@ -82,6 +82,7 @@ class Run:
         self._harm = Harm(self._recorder, progress)
         self._observer = ResourceObserver(self._recorder.sample, self._on_member)
         self._up: Standing | None = None
+        self._way_proven = False
         self._started: dict[str, Started] = {}
         self._bridge_life = ProcessLife(
             "bridge",
@@ -98,6 +99,7 @@ class Run:
         watched = Watched("harness", os.getpid(), procfs.create_time(os.getpid()), with_children=False)
         self._observer.watch(watched, every=_OTHERS_EVERY)
         self._up = self._rig.up(Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience))
+        self._way_proven = self._prove_way()
 
     def start(self) -> None:
         """Start job and bridge, in the scenario's order."""
@@ -112,20 +114,39 @@ class Run:
     def until_ready(self) -> bool:
         """Wait for the bridge's first metric at the sink; False: it did not come, and that is for the checks to judge.
 
-        So it is where the bridge is there before the job, and where it was killed by the memory limit that the scenario
-        gives it: to live under that limit is what such a scenario is about.
+        So it is where a call of the harness's own came through on the same way, before the bridge was started and again
+        now, and the job has written. So it is, too, where the bridge is there before the job, and where it was killed
+        by the memory limit that the scenario gives it: to live under that limit is what such a scenario is about.
 
         Raises:
-            NotReadyError: it did not come within the scenario's ``ready_within``, though the job was there before.
+            NotReadyError: it did not come within the scenario's ``ready_within``, and that may be the rig's fault.
+            RigError: the rig broke down meanwhile.
         """
         try:
             self._until_first_metric()
-        except NotReadyError:
+        except NotReadyError as problem:
             ended = self._started["bridge"].exit
-            if not self._scenario.start.job_after and (ended is None or ended.out_of_memory is None):
+            if self._scenario.start.job_after or (ended is not None and ended.out_of_memory is not None):
+                return False
+            self._standing.check()
+            if not (self._way_proven and self._job_has_written() and self._prove_way()):
                 raise
+            self._recorder.event("process", role="bridge", action="never-ready", reason=str(problem))
             return False
         return True
+
+    def _prove_way(self) -> bool:
+        """Whether a call of the harness's own comes through where the bridge dials."""
+        seen = canary.send(self._standing.ground.collector, self._patience)
+        self._recorder.event("canary", ok=seen.ok, evidence=seen.evidence)
+        return seen.ok
+
+    def _job_has_written(self) -> bool:
+        """By its ledger, which may end in half a line."""
+        try:
+            return b'"kind":"write"' in (self._run_dir / "ledger.jsonl").read_bytes().replace(b" ", b"")
+        except OSError:
+            return False
 
     def _until_first_metric(self) -> None:
         bridge, within = self._started["bridge"], self._scenario.ready_within

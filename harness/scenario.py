@@ -214,7 +214,8 @@ class Scenario(Strict):
     job: JobSpec = JobSpec()
     bridge: BridgeSpec = BridgeSpec()
     ready_within: Seconds = 20.0
-    """From the bridge's start to its first metric at the sink; later is a HARNESS ERROR or FAIL (see runner)."""
+    """From the bridge's start to its first metric at the sink. Later is a FAIL where a call of the harness's own came
+    through on the same way, before and after; else a HARNESS ERROR."""
     warm_up: Seconds = 2.0
     timeline: tuple[Step, ...]
     settle: Seconds = 0.0

@@ -25,6 +25,9 @@ VERDICT_FILE = "verdict.json"
 OFFERED_RATE_MIN = 0.95
 """Of the writes that the schedule asked for. Below it the bridge was not under the load that the scenario speaks of."""
 
+_CANARIES_MIN = 2
+"""One before the bridge was started, one after it was given up."""
+
 WORST_FIRST = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS)
 
 
@@ -141,13 +144,22 @@ def _overall(record: RunRecord, results: Iterable[CheckResult], doubts: tuple[st
             "The record breaks off before the run's end: the harness was killed. Run it again.",
         )
     results = tuple(results)
-    failed = [f"{result.promise} broke: {result.reason}" for result in results if result.verdict is Verdict.FAIL]
+    failed = [f"The bridge was never ready: {reason}" for reason in _never_ready(record)]
+    failed += [f"{result.promise} broke: {result.reason}" for result in results if result.verdict is Verdict.FAIL]
     if failed:
         return Verdict.FAIL, " ".join([*failed[:2], *_and_more(failed[2:]), *doubts])
     undecided = [f"{result.check}: {result.reason}" for result in results if result.verdict is Verdict.INCONCLUSIVE]
     if doubts or undecided:
         return Verdict.INCONCLUSIVE, " ".join([*doubts, *undecided[:1], *_and_more(undecided[1:])])
     return Verdict.PASS, f"All {len(results)} checks kept."
+
+
+def _never_ready(record: RunRecord) -> list[str]:
+    """Why the bridge was never ready, where it can only be its own fault: the harness's own calls came through."""
+    ways = [event for event in record.events if event.kind == "canary"]
+    told = [event for event in record.events if event.kind == "process" and event.data.get("action") == "never-ready"]
+    proven = len(ways) >= _CANARIES_MIN and all(event.data.get("ok") is True for event in ways)
+    return [f"{event.data.get('reason')}; {_evidence(ways[-1].data)}." for event in told if proven]
 
 
 def _and_more(rest: list[str]) -> list[str]:

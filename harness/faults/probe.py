@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -14,7 +14,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from harness.faults.contract import Answers
 from harness.observers.decisions import UPDATE_METRIC
 from harness.observers.sink import PROBE
 from harness.waiting import Patience
@@ -35,8 +34,15 @@ class Heard:
     rejected_points: int = 0
 
 
+class Address(Protocol):
+    """Where a call goes."""
+
+    host: str
+    port: int
+
+
 def export(
-    answers: Answers,
+    answers: Address,
     *metrics: str,
     time_unix_nano: int = 0,
     within: float = QUICK_SECONDS,
@@ -45,7 +51,7 @@ def export(
     """Make one call with a point of each of these metrics; without any it is an empty, valid request.
 
     Args:
-        answers: where the sink is.
+        answers: where the sink is, or what stands before it.
         metrics: names; none stands for one point of the loss where a time is given.
         time_unix_nano: when the points say that they were collected.
         within: seconds until the call is given up with DEADLINE_EXCEEDED.

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.faults import FaultError
+from harness import canary, verdict
+from harness.checks import Verdict
+from harness.faults import FaultError, Seen
 from harness.faults.http2_probe import Dialled
 from harness.record import RecordError, RunRecord, load
 from harness.rigs import RIGS, Setting
@@ -193,22 +195,51 @@ def test_a_bridge_that_ignores_the_signal_is_killed_after_its_grace(one_run: One
     assert record.meta.error is None
 
 
-def test_a_bridge_that_exits_before_it_is_ready_ends_the_run_with_its_code_and_last_words(
+def never_ready(record: RunRecord) -> str:
+    (reason,) = [event.data["reason"] for event in record.events if event.data.get("action") == "never-ready"]
+    return str(reason)
+
+
+def test_a_bridge_that_exits_before_it_is_ready_fails_with_its_code_and_last_words(
     one_run: OneRun, short: Callable[..., Scenario]
 ):
     one_run(short(), "exits")
     record = load(one_run.run_dir)
-    assert "exited with code 7" in record.meta.error
-    assert "no such luck" in record.meta.error
-    assert [event.data["text"] for event in record.events if event.kind == "note"] != []
-    assert record.phases == ()
+    assert record.meta.error is None
+    assert "exited with code 7" in never_ready(record)
+    assert "no such luck" in never_ready(record)
+    assert [event.data["ok"] for event in record.events if event.kind == "canary"] == [True, True]
+    judgement = verdict.judge(record)
+    assert judgement.verdict is Verdict.FAIL
+    assert "exited with code 7" in judgement.reason
 
 
-def test_a_bridge_that_delivers_nothing_ends_the_run_as_silent(one_run: OneRun, short: Callable[..., Scenario]):
+def test_a_bridge_that_delivers_nothing_fails_as_silent(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(ready_within=1.0), "silent")
+    record = load(one_run.run_dir)
+    assert "silent" in never_ready(record)
+    assert "0 Export calls" in never_ready(record)
+    assert [phase.name for phase in record.phases] == ["drain"]
+    judgement = verdict.judge(record)
+    assert judgement.verdict is Verdict.FAIL
+    assert "an Export call of the harness's own was answered with OK" in judgement.reason
+
+
+def test_a_silent_bridge_on_a_way_that_carries_nothing_is_an_error_of_the_harness(
+    one_run: OneRun, short: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch
+):
+    answers = iter([True, False])
+    monkeypatch.setattr(canary, "send", lambda *_: Seen(ok=next(answers), evidence="it was tried"))
     one_run(short(ready_within=1.0), "silent")
     record = load(one_run.run_dir)
     assert "silent" in record.meta.error
-    assert "0 Export calls" in record.meta.error
+    assert [event.data["ok"] for event in record.events if event.kind == "canary"] == [True, False]
+    assert verdict.judge(record).verdict is Verdict.HARNESS_ERROR
+
+
+def test_the_harnesss_own_call_is_none_of_the_bridges(one_run: OneRun, short: Callable[..., Scenario]):
+    one_run(short(ready_within=1.0), "silent")
+    assert load(one_run.run_dir).exports == ()
 
 
 def test_a_bridge_that_dies_in_the_middle_is_recorded_at_once_and_the_run_goes_to_its_end(
@@ -299,7 +330,7 @@ def test_runs_side_by_side_do_not_touch_each_other(one_run: OneRun, short: Calla
     record = load(other_dir)
     assert record.meta.error is None
     assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
-    assert {event.kind for event in record.events} == {"phase", "process", "member"}
+    assert {event.kind for event in record.events} == {"phase", "process", "member", "canary"}
 
 
 def test_a_folder_that_holds_a_run_is_refused(one_run: OneRun, short: Callable[..., Scenario]):
