@@ -107,8 +107,10 @@ class Bench:
         self._file.with_suffix(".tmp").replace(self._file)
 
     @contextmanager
-    def running(self, arguments: Sequence[str], *, interval: str = "1") -> Iterator[subprocess.Popen[bytes]]:
-        """Run one process of the measured interpreter with the contract's variables."""
+    def running(
+        self, arguments: Sequence[str], *, interval: str = "1", tree: Path = ROOT
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run one process of the measured interpreter with the contract's variables, in a source tree."""
         environ = {
             "PATH": os.environ["PATH"],
             "OTEL_EXPORTER_OTLP_ENDPOINT": self._endpoint,
@@ -118,7 +120,7 @@ class Bench:
             "PYTHONPYCACHEPREFIX": str(self._compiled),
         }
         process = subprocess.Popen(  # noqa: S603 - of this repository
-            [self._python, *arguments], cwd=ROOT, env=environ, stdout=subprocess.PIPE
+            [self._python, *arguments], cwd=tree, env=environ, stdout=subprocess.PIPE
         )
         try:
             yield process
@@ -128,10 +130,17 @@ class Bench:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def side_by_side(self, commands: Sequence[Sequence[str]], seconds: float) -> list[Footprint]:
-        """Run them all at once for so long; gives theirs in the order of the commands."""
+    def side_by_side(
+        self, commands: Sequence[Sequence[str]], seconds: float, *, trees: Sequence[Path] = ()
+    ) -> list[Footprint]:
+        """Run them all at once for so long, each in its source tree; gives theirs in the order of the commands."""
+        places = trees or [ROOT] * len(commands)
         with ExitStack() as stack:
-            pids = [stack.enter_context(self.running(command)).pid for command in commands]
+            started = [
+                stack.enter_context(self.running(command, tree=tree))
+                for command, tree in zip(commands, places, strict=True)
+            ]
+            pids = [process.pid for process in started]
             self._pass(WARM_UP_SECONDS)
             began, cpu_began = time.monotonic(), [cpu_seconds(pid) for pid in pids]
             samples = self._pass(seconds, pids)

@@ -25,9 +25,9 @@ from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
 from harness.waiting import wait_until
 
 INTERVAL_SECONDS = 10.0
-ENCODED_A_SECOND = 700
+ENCODED_A_SECOND = 400
 """Requests that the generator encodes ahead, even on a busy machine: they stand before the first is due."""
-STARTED_A_SECOND = 250
+STARTED_A_SECOND = 200
 DRAIN_SECONDS = 20.0
 AWAY_SECONDS = 10.0
 FILES_A_SIDECAR = 3

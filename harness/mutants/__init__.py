@@ -89,3 +89,7 @@ MUTANTS = (
     Mutant("gives_loss_a_unit", "back-end/values", "back-end-values", "local"),
     Mutant("restamps_backlog", "back-end/outage", "backlog-in-back-end", "local"),
 )
+
+WORSE = ("ticks_slowly", "weighs_more")
+"""Mutants that no limit catches, because they are well within it: `python -m benchmarks.compare --prove` does, side by
+side with the bridge itself."""

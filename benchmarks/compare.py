@@ -1,0 +1,164 @@
+"""Is B worse than A? Both run at once, A twice, again and again in another order: what A differs from A is the noise.
+
+    python -m benchmarks.compare [--rounds 3] [--seconds 15] [--b "-m harness.mutants.ticks_slowly"] [--b-tree FOLDER]
+    python -m benchmarks.compare --prove 10 [--out FILE]
+
+A is this tree's bridge; B are other arguments to the same Python, or the bridge of another source tree (say, of the
+last release). ``--prove`` puts the slower and the heavier mutant and the unchanged bridge in B's place so many times:
+the mutants must be marked worse in their figure each time, the unchanged one in none, never. Exit: 0 no figure of B is
+worse (``--prove``: all proven), 1 one is, 2 it cannot be told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.footprint import BRIDGE, ROOT, Bench, Footprint
+from harness.mutants import WORSE
+from harness.waiting import WaitedTooLongError
+
+FIGURES = {"rss_mib": 0.02, "cpu_percent": 0.15}
+"""Figure -> by what share of A's it may differ at least before it is called worse: less is nothing that one would act
+on, however quiet the machine."""
+NOISE_FACTOR = 2.0
+"""A few rounds see only a part of the noise."""
+NOISE_SHARE_MAX = {"rss_mib": 0.1, "cpu_percent": 0.3}
+"""Where A differs from itself by more than this share of it, the machine is too busy to tell."""
+UNCHANGED = "unchanged"
+EXPECTED = {"ticks_slowly": "cpu_percent", "weighs_more": "rss_mib"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One figure of B beside A's."""
+
+    figure: str
+    a: float
+    b: float
+    by: float
+    """B less A, the median of the rounds' differences."""
+    noise: float
+    """The largest difference of A from A in any round."""
+    margin: float
+    """Beyond it B is worse."""
+    said: str
+    """worse | same | better | unknown"""
+
+
+def finding(figure: str, a: Sequence[float], again: Sequence[float], b: Sequence[float]) -> Finding:
+    """Compare one figure, round by round."""
+    pairs = [statistics.mean(pair) for pair in zip(a, again, strict=True)]
+    by = statistics.median(theirs - ours for theirs, ours in zip(b, pairs, strict=True))
+    noise = max(abs(one - other) for one, other in zip(a, again, strict=True))
+    level = statistics.median(pairs)
+    margin = max(NOISE_FACTOR * noise, FIGURES[figure] * level)
+    said = "worse" if by > margin else "better" if by < -margin else "same"
+    if said == "same" and noise > NOISE_SHARE_MAX[figure] * level:
+        said = "unknown"
+    return Finding(figure, level, statistics.median(b), by, noise, margin, said)
+
+
+def measured(
+    bench: Bench, others: Mapping[str, Sequence[str]], *, rounds: int, seconds: float, trees: Mapping[str, Path]
+) -> dict[str, list[Finding]]:
+    """Run A, A and all others side by side; gives the findings by the others' names."""
+    commands: dict[str, Sequence[str]] = {"a": BRIDGE, "again": BRIDGE, **others}
+    names = list(commands)
+    seen: dict[str, list[Footprint]] = {name: [] for name in names}
+    for number in range(rounds):
+        shift = number % len(names)
+        order = names[shift:] + names[:shift]
+        found = bench.side_by_side(
+            [commands[name] for name in order], seconds, trees=[trees.get(name, ROOT) for name in order]
+        )
+        for name, one in zip(order, found, strict=True):
+            seen[name].append(one)
+
+    def values(name: str, figure: str) -> list[float]:
+        return [getattr(one, figure) for one in seen[name]]
+
+    return {
+        name: [
+            finding(figure, values("a", figure), values("again", figure), values(name, figure)) for figure in FIGURES
+        ]
+        for name in others
+    }
+
+
+def proven(name: str, findings: Sequence[Finding]) -> bool:
+    """Whether what is said of a mutant, or of the unchanged bridge, is right."""
+    worse = {found.figure for found in findings if found.said == "worse"}
+    return not worse if name == UNCHANGED else EXPECTED[name] in worse
+
+
+def prove(bench: Bench, times: int, *, rounds: int, seconds: float) -> tuple[int, list[dict[str, object]]]:
+    """Put mutants and the unchanged bridge in B's place so many times; gives the exit code and all that was said."""
+    others: dict[str, Sequence[str]] = {name: ("-m", f"harness.mutants.{name}") for name in WORSE}
+    others[UNCHANGED] = BRIDGE
+    right = dict.fromkeys(others, 0)
+    told: list[dict[str, object]] = []
+    for number in range(times):
+        for name, findings in measured(bench, others, rounds=rounds, seconds=seconds, trees={}).items():
+            right[name] += proven(name, findings)
+            told += [{"trial": number + 1, "b": name, **asdict(one)} for one in findings]
+            _say(f"{number + 1} {name}", findings)
+    for name, count in right.items():
+        what = "not marked" if name == UNCHANGED else "marked worse"
+        sys.stdout.write(f"{name}: {what} {count} of {times}\n")
+    return int(any(count < times for count in right.values())), told
+
+
+def _say(name: str, findings: Sequence[Finding]) -> None:
+    for one in findings:
+        sys.stdout.write(
+            f"{name:16} {one.figure:12} A {one.a:8.3f}  B {one.b:8.3f}  by {one.by:+8.3f}  A/A {one.noise:.3f}  "
+            f"margin {one.margin:.3f}  {one.said}\n"
+        )
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each round, after a warm-up of 3 s")
+    parser.add_argument("--b", default=shlex.join(BRIDGE), help="B's arguments to the same Python")
+    parser.add_argument("--b-tree", type=Path, default=ROOT, help="B's source tree")
+    parser.add_argument("--python", default=sys.executable, help="the interpreter of the measured processes")
+    parser.add_argument("--prove", type=int, metavar="TIMES", help="mutants and the unchanged bridge, so many times")
+    parser.add_argument("--out", type=Path, help="where all that was said is kept, as JSON")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(given.python, Path(folder))
+        try:
+            if given.prove:
+                code, told = prove(bench, given.prove, rounds=given.rounds, seconds=given.seconds)
+            else:
+                others = {"b": shlex.split(given.b)}
+                trees = {"b": given.b_tree.absolute()}
+                found = measured(bench, others, rounds=given.rounds, seconds=given.seconds, trees=trees)["b"]
+                _say("b", found)
+                said = {one.said for one in found}
+                code = 1 if "worse" in said else 2 if "unknown" in said else 0
+                told = [{"b": given.b, **asdict(one)} for one in found]
+        except WaitedTooLongError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        finally:
+            bench.close()
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.compare import EXPECTED, UNCHANGED, finding, proven
+from harness.mutants import WORSE
+
+
+def said(a: list[float], again: list[float], b: list[float], figure: str = "cpu_percent") -> str:
+    return finding(figure, a, again, b).said
+
+
+def test_what_lies_beyond_twice_the_noise_is_worse():
+    assert said([0.20, 0.21, 0.20], [0.21, 0.20, 0.21], [0.70, 0.72, 0.69]) == "worse"
+
+
+def test_what_lies_within_the_noise_is_the_same():
+    assert said([0.20, 0.25, 0.20], [0.25, 0.20, 0.21], [0.30, 0.31, 0.30]) == "same"
+
+
+def test_a_quiet_machine_makes_no_news_of_a_trifle():
+    assert said([25.00, 25.00], [25.01, 25.00], [25.20, 25.20], "rss_mib") == "same"
+
+
+def test_one_bad_round_of_b_alone_does_not_make_it_worse():
+    assert said([0.20, 0.20, 0.20], [0.20, 0.20, 0.20], [0.20, 2.00, 0.20]) == "same"
+
+
+def test_what_takes_less_is_better():
+    assert said([30.0, 30.0], [30.1, 30.0], [25.0, 25.0], "rss_mib") == "better"
+
+
+def test_where_a_differs_from_itself_by_more_than_it_is_nobody_can_tell():
+    assert said([0.1, 1.5], [1.5, 0.1], [0.8, 0.8]) == "unknown"
+
+
+@pytest.mark.parametrize("name", WORSE)
+def test_a_mutant_is_proven_only_by_the_figure_that_it_spoils(name: str):
+    others = [figure for figure in EXPECTED.values() if figure != EXPECTED[name]]
+    spoilt = [finding(EXPECTED[name], [1.0, 1.0], [1.0, 1.0], [2.0, 2.0])]
+    assert proven(name, spoilt)
+    assert not proven(name, [finding(others[0], [1.0, 1.0], [1.0, 1.0], [2.0, 2.0])])
+    assert not proven(UNCHANGED, spoilt)
+    assert proven(UNCHANGED, [finding(EXPECTED[name], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0])])
