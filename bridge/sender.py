@@ -31,6 +31,9 @@ _SPOOL_FIRST_SECONDS = 0.5
 """What waits for so long at the end is put on disk while delivery goes on being tried."""
 _BULLETIN_SECONDS = 5.0
 """A bulletin may take so long; a put or a stop ends it at once."""
+_BULLETIN_OVERDUE_SECONDS = 120.0
+"""Where something always waits, a bulletin leaves between two calls so long after the last one: else nobody could see
+from outside that the queue never empties. Only a stop ends that one."""
 
 
 class Sender:
@@ -42,6 +45,7 @@ class Sender:
         clock: monotonic seconds, the clock that the transport's deadlines are on.
         log: takes changes of state and rate-limited repeats.
         rest_seconds: the pause after an unexpected error of our own code.
+        overdue_seconds: so long after the last bulletin one leaves although something waits.
         spooling: keeps what waits on disk while delivery fails; None: memory alone.
     """
 
@@ -53,6 +57,7 @@ class Sender:
         log: logging.Logger,
         *,
         rest_seconds: float = 1.0,
+        overdue_seconds: float = _BULLETIN_OVERDUE_SECONDS,
         spooling: Spooling | None = None,
     ) -> None:
         self._delivery = delivery
@@ -64,6 +69,9 @@ class Sender:
         self._waits_for_put = False
         self._bulletin: Callable[[], bytes | None] | None = None
         self._bulletin_may_go = False
+        self._bulletin_at = clock()
+        self._overdue_seconds = overdue_seconds
+        self._drains = False
         self._number = 0
         self._packing = packing.Packing()
         self._rest_seconds = rest_seconds
@@ -77,7 +85,8 @@ class Sender:
 
         Args:
             bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery
-                when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes.
+                when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes. Where
+                something always waits, it is asked for every `_BULLETIN_OVERDUE_SECONDS`.
 
         Raises:
             RuntimeError: no thread can be started, or it was started before.
@@ -131,6 +140,7 @@ class Sender:
         return stats
 
     def _begin_drain(self, budget_seconds: float) -> None:
+        self._drains = True
         with self._lock:
             self._delivery.stop(self._clock(), budget_seconds)
             self._waits_for_put = False
@@ -193,12 +203,14 @@ class Sender:
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
-            if step.seconds is None and self._bulletin_may_go and self._send_bulletin():
+            if step.seconds is None and self._bulletin_may_go and self._send_bulletin(lambda: self._waits_for_put):
                 return True  # something may have come meanwhile
             self._transport.idle(self._wakeup.fileno(), step.seconds)
             self._wakeup.clear()
         else:
             self._tell(self._send(step))
+            if self._bulletin_may_go and self._clock() - self._bulletin_at >= self._overdue_seconds:
+                self._send_bulletin(lambda: not self._drains)
         return True
 
     def _send(self, step: Send) -> otlp.Outcome:
@@ -209,15 +221,16 @@ class Sender:
         with self._lock:
             return self._delivery.call_ends_at()
 
-    def _send_bulletin(self) -> bool:
-        """Send it where there is one; False: there was none, and no time has passed."""
+    def _send_bulletin(self, goes_on: Callable[[], bool]) -> bool:
+        """Send it where there is one, while it may go on; False: there was none, and no time has passed."""
         self._bulletin_may_go = False
         try:
             encoded = None if self._bulletin is None else self._bulletin()
             if encoded is None:
                 return False
-            ends_at = self._clock() + _BULLETIN_SECONDS
-            patience = _CallPatience(lambda: ends_at if self._waits_for_put else -inf, self._wakeup)
+            self._bulletin_at = self._clock()
+            ends_at = self._bulletin_at + _BULLETIN_SECONDS
+            patience = _CallPatience(lambda: ends_at if goes_on() else -inf, self._wakeup)
             self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
         except Exception as error:  # noqa: BLE001 - it must not cost the job's data anything
             self._reports.broke(error)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import select
 import threading
@@ -23,7 +24,9 @@ INVALID_ARGUMENT = 3
 
 
 class Rig:
-    def __init__(self, transport: FakeTransport, bounds: Bounds, log: logging.Logger) -> None:
+    def __init__(
+        self, transport: FakeTransport, bounds: Bounds, log: logging.Logger, *, overdue_seconds: float = 120.0
+    ) -> None:
         self.transport = transport
         self.sender = Sender(
             Delivery(bounds, Random(1)),  # noqa: S311 - jitter, no secret
@@ -31,6 +34,7 @@ class Rig:
             time.monotonic,
             log,
             rest_seconds=0.02,
+            overdue_seconds=overdue_seconds,
         )
 
     def delivered(self, count: int) -> None:
@@ -424,8 +428,8 @@ class News:
         return b"[%d]" % self.asked if self.asked <= self.allowed else None
 
 
-def rig_with(news: Callable[[], bytes | None], transport: FakeTransport) -> Rig:
-    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"))
+def rig_with(news: Callable[[], bytes | None], transport: FakeTransport, *, overdue_seconds: float = 120.0) -> Rig:
+    rig = Rig(transport, QUICK, logging.getLogger("bridge.sender"), overdue_seconds=overdue_seconds)
     rig.sender.start(news)
     return rig
 
@@ -501,6 +505,53 @@ def test_a_bulletin_that_hangs_is_taken_back_when_the_end_is_asked_for(transport
     stats, seconds = rig.stop(5.0)
     assert seconds < 1
     assert (stats.delivered, stats.lost) == (1, 0)
+
+
+def never_empty(rig: Rig, transport: FakeTransport) -> None:
+    """Each request that leaves is followed by the next one before it is answered: something always waits."""
+    numbers = itertools.count(2)
+
+    def answer(message: bytes, _patience: Patience) -> Answer:
+        if not message.startswith(b"["):
+            rig.sender.put(b"<%d>" % next(numbers))
+            time.sleep(0.001)  # a call takes its time
+        return Answer(0)
+
+    transport.answer = answer
+    rig.sender.put(b"<1>")
+
+
+def test_a_queue_that_never_empties_lets_no_bulletin_through_until_it_is_overdue(transport: FakeTransport):
+    news = News(allowed=2)
+    began = time.monotonic()
+    rig = rig_with(news, transport, overdue_seconds=0.2)
+    never_empty(rig, transport)
+    rig.delivered(20)
+    early = time.monotonic() - began < 0.2
+    assert not (early and news.asked), "asked for before it was overdue, although something waited"
+    wait_until(lambda: b"[2]" in transport.messages, within=5, what="both bulletins, between two calls")
+    assert time.monotonic() - began >= 0.4
+    rig.delivered(rig.sender.stats().delivered + 5)
+    rig.sender.stop(0)
+
+
+def test_an_overdue_bulletin_that_hangs_is_taken_back_when_the_end_is_asked_for(transport: FakeTransport):
+    hung = threading.Event()
+    rig = rig_with(News(), transport, overdue_seconds=0.0)
+
+    def answer(message: bytes, patience: Patience) -> Answer:
+        if message.startswith(b"["):
+            hung.set()
+            return stay_silent(message, patience)
+        return Answer(0)
+
+    transport.answer = answer
+    rig.sender.put(b"<1>")
+    assert hung.wait(5)
+    rig.sender.put(b"<2>")
+    stats, seconds = rig.stop(5.0)
+    assert seconds < 1
+    assert (stats.delivered, stats.lost) == (2, 0)
 
 
 @pytest.mark.parametrize("answer", [Answer(INVALID_ARGUMENT, "bad"), KeyError("a bulletin that breaks")])
