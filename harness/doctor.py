@@ -14,6 +14,7 @@ from harness.child_environment import child_environment
 from harness.programs import COLLECTOR, PROMETHEUS, TOXIPROXY, Program
 from harness.provenance import SOURCE_TREE
 from harness.rigs import RIGS, Rig
+from harness.rigs.compose import Compose
 from harness.rigs.real_collector import configuration, placeholders
 from harness.scenario import RigName
 
@@ -55,6 +56,9 @@ def draw(findings: Sequence[Finding]) -> str:
 
 
 def _of_rig(rig: Rig, folders: Sequence[Path]) -> Finding:
+    if rig.name == "compose" and isinstance(rig, Compose):
+        lacking = rig.lacking()
+        return Finding(rig.name, () if lacking else rig.versions(), lacking, tuple(_about_machine()))
     if rig.name != "local":
         return Finding(rig.name, (), rig.lacking(), tuple(_about_machine()))
     found = {program: programs.find(program, folders) for program in (COLLECTOR, TOXIPROXY, PROMETHEUS)}

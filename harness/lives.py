@@ -34,6 +34,11 @@ class ProcessLife:
         self._start = start
 
     @property
+    def process(self) -> Started | None:
+        """The one that was started last; None: none was."""
+        return self._current()
+
+    @property
     def pid(self) -> int | None:
         """Of the process that runs now."""
         process = self._current()

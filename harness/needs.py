@@ -10,13 +10,14 @@ from harness.scenario import RUN_FOLDER, FaultStep, Need, Scenario
 
 
 def needs_of(scenario: Scenario) -> frozenset[Need]:
-    """Return what its faults and checks need."""
+    """Return what its faults, its checks and its bridge's limits need."""
     harms = [step.fault for step in scenario.timeline if isinstance(step, FaultStep)]
     harms += [step.inner.fault for step in scenario.timeline if isinstance(step, FaultStep) and step.inner]
     harms += [scenario.stop.under.fault] if scenario.stop.under else []
     needed = list(_of_the_way_it_goes(scenario))
     needed += [FAULTS[name].needs for name in harms if name in FAULTS]
     needed += [CHECKS[spec.check].needs for spec in scenario.checks if spec.check in CHECKS]
+    needed += [frozenset[Need]({"memory-limit"})] if scenario.bridge.memory_limit is not None else []
     return frozenset[Need]().union(*needed)
 
 

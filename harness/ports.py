@@ -13,14 +13,17 @@ class HeldPort:
     A program that listens with SO_REUSEADDR, as all programs in Go do, can take it over, give it back and take it again
     meanwhile; a neighbour that asks the system for any free port never gets it.
 
+    Args:
+        host: an address of this machine.
+
     Raises:
         OSError: the system has no port left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST) -> None:
         self._held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._held.bind((HOST, 0))
+        self._held.bind((host, 0))
         self.number: int = self._held.getsockname()[1]
 
     def listen_and_say_nothing(self) -> None:

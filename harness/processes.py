@@ -273,7 +273,8 @@ class Processes:
         try:
             with self._lock:
                 kept = self._kept(process.role)
-                kept.add(process.pid, process.mark)
+                if process.pid > 0:  # 0: it had ended before anybody saw it
+                    kept.add(process.pid, process.mark)
                 self._all.append(process)
         except ProcessError:
             process.watch(lambda _: None)

@@ -1,7 +1,7 @@
 """The declared format of a scenario file: strict, frozen, without behaviour.
 
-Durations are written as text with a unit (``500ms``, ``2s``, ``1.5m``) and held as float seconds. `loading.py` reads
-the files and gives every problem its line.
+Durations are written as text with a unit (``500ms``, ``2s``, ``1.5m``) and held as float seconds, memory likewise
+(``64MiB``) and held as bytes. `loading.py` reads the files and gives every problem its line.
 """
 
 from __future__ import annotations
@@ -28,12 +28,19 @@ RigName = Literal["embedded", "local", "compose", "kubernetes"]
 Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]
 Need = Literal[
-    "toxiproxy", "collector-memory", "prometheus", "answering-sink", "own-processes", "local-files", "collector-pods"
+    "toxiproxy",
+    "collector-memory",
+    "prometheus",
+    "answering-sink",
+    "own-processes",
+    "local-files",
+    "collector-pods",
+    "memory-limit",
 ]
 """What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing.
 
 ``own-processes``: what the harness itself starts, signals, kills and starts again. ``local-files``: the metrics file is
-one of this machine's. ``collector-pods``: a cluster keeps the collector.
+one of this machine's. ``collector-pods``: a cluster keeps the collector. ``memory-limit``: the bridge's memory is bound.
 """
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
@@ -43,6 +50,10 @@ SERVICE_NAME = "bridge-under-test"
 _RECORDED = "recorded"
 SECONDS_MAX = 24 * 3600.0
 """No step, period or budget of a scenario is longer than a day: beyond it a unit was mistaken."""
+_MEMORY = re.compile(r"(?P<number>\d+)\s*(?P<unit>MiB|GiB)")
+_BYTES = {"MiB": 2**20, "GiB": 2**30}
+MEMORY_BYTES_MIN, MEMORY_BYTES_MAX = 6 * 2**20, 64 * 2**30
+"""Docker starts no container with less; with more than that a unit was mistaken."""
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -74,9 +85,40 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     return parse_duration(value)
 
 
+def parse_memory(value: object) -> int:
+    """Turn ``"40MiB"`` or ``"1GiB"`` into bytes.
+
+    Raises:
+        ValueError: the value is no text of that form, or outside of `MEMORY_BYTES_MIN` to `MEMORY_BYTES_MAX`.
+    """
+    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            f"{value!r} is no amount of memory: write a whole number and a unit, for example 64MiB or 1GiB"
+        )
+    return _bounded_memory(int(match["number"]) * _BYTES[match["unit"]], value)
+
+
+def _bounded_memory(found: int, value: object) -> int:
+    if not MEMORY_BYTES_MIN <= found <= MEMORY_BYTES_MAX:
+        raise ValueError(f"{value!r:.40} is out of bounds: a memory limit is from 6MiB to 64GiB")
+    return found
+
+
+def _bytes(value: object, info: ValidationInfo) -> int:
+    """Read an amount of memory; in a record it is a number already."""
+    if info.context == _RECORDED and isinstance(value, int) and not isinstance(value, bool):
+        return _bounded_memory(value, value)
+    return parse_memory(value)
+
+
 DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)$", "examples": ["500ms", "2s", "1.5m"]}
 """What an editor is told of a duration."""
 
+MEMORY_SCHEMA = {"type": "string", "pattern": r"^\d+\s*(MiB|GiB)$", "examples": ["64MiB"]}
+"""What an editor is told of an amount of memory."""
+
+MemoryBytes = Annotated[int, BeforeValidator(_bytes), WithJsonSchema(MEMORY_SCHEMA)]
 Seconds = Annotated[float, BeforeValidator(_seconds), WithJsonSchema(DURATION_SCHEMA)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 
@@ -116,6 +158,8 @@ class BridgeSpec(Strict):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     obeys_permissions: bool = False
     """True: bound by the permissions of files, as in production, also where the harness and so the bridge is root."""
+    memory_limit: MemoryBytes | None = None
+    """The most memory that the bridge's container may have (no swap beside it); none of its own: the rig's."""
     env: dict[str, str] = {}
     """Further variables. A scenario that needs one of these speaks of our bridge alone.
 

@@ -64,4 +64,5 @@ class Starter:
             progress=progress,
         )
         if not keep:
-            shutil.rmtree(plan.run_dir / "metrics", ignore_errors=True)
+            for working in ("metrics", "volume", "bridge"):  # `volume`, `bridge`: what a container was given
+                shutil.rmtree(plan.run_dir / working, ignore_errors=True)

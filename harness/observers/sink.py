@@ -1,6 +1,6 @@
 """The recording sink: an OTLP/gRPC collector in a process of its own that writes down every Export call.
 
-``python -m harness.observers.sink --out exports.jsonl [--control-fd N] [--port N]``
+``python -m harness.observers.sink --out exports.jsonl [--host HOST] [--port N] [--control-fd N]``
 
 One line of `harness.record.Export` for each call, written when the call was answered. Over the control channel:
 ``decide`` (see `decisions.py`) and ``state``. It ends on SIGTERM, or when the control channel closes.
@@ -26,6 +26,7 @@ import grpc
 
 from harness import control
 from harness.observers import decisions, otlp_points
+from harness.ports import HOST
 
 EXPORT_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 PROBE = "harness-probe"
@@ -148,8 +149,8 @@ def _is_canary(request: bytes) -> bool:
     return False
 
 
-def serve(sink: Sink, port: int) -> tuple[grpc.Server, int]:
-    """Start a gRPC server for the sink on loopback; gives it and its port.
+def serve(sink: Sink, port: int, host: str = HOST) -> tuple[grpc.Server, int]:
+    """Start a gRPC server for the sink, on loopback by default; gives it and its port.
 
     Raises:
         RuntimeError: the port is taken.
@@ -162,7 +163,7 @@ def serve(sink: Sink, port: int) -> tuple[grpc.Server, int]:
         # Without it a second sink on the same port would silently share its calls.
         options=[("grpc.so_reuseport", 0)],
     )
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    bound = server.add_insecure_port(f"{host}:{port}")
     server.start()
     return server, bound
 
@@ -172,6 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.observers.sink")
     parser.add_argument("--out", type=Path, required=True, help="the file for the lines, appended to")
     parser.add_argument("--port", type=int, default=0, help="0: the system chooses (default)")
+    parser.add_argument("--host", default=HOST, help="an address of this machine to listen on; by default loopback")
     parser.add_argument("--control-fd", type=int, help="an inherited, connected stream socket")
     chosen = parser.parse_args(arguments)
     over = threading.Event()
@@ -180,8 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     forget_torn_line(chosen.out)
     with chosen.out.open("a", encoding="utf-8") as out:
         sink = Sink(out)
-        server, port = serve(sink, chosen.port)
-        print(f"sink on 127.0.0.1:{port}", flush=True)  # noqa: T201 - its output is its log file
+        server, port = serve(sink, chosen.port, chosen.host)
+        print(f"sink on {chosen.host}:{port}", flush=True)  # noqa: T201 - its output is its log file
         if chosen.control_fd is not None:
             channel = socket.socket(fileno=chosen.control_fd)
             control.announce(channel, port=port)

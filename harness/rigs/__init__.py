@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.rigs.compose import Compose
 from harness.rigs.contract import Deliveries, Rig, RigError, Setting, Standing
 from harness.rigs.embedded import Embedded
 from harness.rigs.local import Local
@@ -11,5 +12,5 @@ from harness.scenario import RigName
 
 __all__ = ["RIGS", "Deliveries", "Rig", "RigError", "Setting", "Standing"]
 
-RIGS: Mapping[RigName, Rig] = {"embedded": Embedded(), "local": Local()}
+RIGS: Mapping[RigName, Rig] = {"embedded": Embedded(), "local": Local(), "compose": Compose()}
 """Rigs that are not in the table are not built yet: a scenario asked for there is NOT RUN."""

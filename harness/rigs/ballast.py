@@ -29,10 +29,11 @@ class Ballast:
 
     Args:
         port: of the Collector's receiver for ballast.
+        host: where that listens.
     """
 
-    def __init__(self, port: int) -> None:
-        self._target = f"{HOST}:{port}"
+    def __init__(self, port: int, host: str = HOST) -> None:
+        self._target = f"{host}:{port}"
         self._channel: grpc.Channel | None = None
         self._held: list[grpc.Future[bytes]] = []
         """A call that nobody holds is cancelled."""

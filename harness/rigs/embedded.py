@@ -16,7 +16,7 @@ from harness.faults import FaultError, Ground
 from harness.faults.http2_probe import Dialled
 from harness.jobs import Jobs
 from harness.lives import ProcessLife
-from harness.ports import HeldPort
+from harness.ports import HOST, HeldPort
 from harness.rigs.contract import Deliveries, RigError, Setting
 from harness.scenario import RUN_FOLDER, SERVICE_NAME, Need, RigName
 from harness.started import ProcessError, Started
@@ -34,9 +34,8 @@ class Relayed(Dialled):
         port: where the relay listens.
     """
 
-    host = "127.0.0.1"
-
     def __init__(self, relay: Control, port: int) -> None:
+        self.host = HOST
         self._relay = relay
         self.port = port
 
@@ -64,7 +63,7 @@ class SinkAnswers:
         port: where it listens.
     """
 
-    host = "127.0.0.1"
+    host = HOST
 
     def __init__(self, sink: Callable[[], Control], port: int) -> None:
         self._sink = sink
@@ -86,17 +85,22 @@ class EmbeddedStanding:
         job_command: the job's program, before ``mock`` or ``train``.
     """
 
+    _own_host = HOST
+    """The address of this machine that sink and relay listen on."""
+    _shared_folder = Path("metrics")
+    """The metrics file's, in the run's folder."""
+
     def __init__(self, setting: Setting, job_command: Sequence[str]) -> None:
         self._setting = setting
         self._job_command = job_command
         self._run_dir = setting.run_dir
-        self._shared = self._run_dir / "metrics"
+        self._shared = self._run_dir / self._shared_folder
         if not setting.scenario.start.without_folder:
             self._shared.mkdir(parents=True, exist_ok=True)
         self._helpers: dict[str, Started] = {}
         self._controls: list[Control] = []
         # Held, so that no neighbour gets it while the sink is dead; and a connect is refused meanwhile.
-        self._sink_port = HeldPort()
+        self._sink_port = HeldPort(self._own_host)
         self._sink_life = ProcessLife("sink", setting.processes, lambda: self._helpers.get("sink"), self._sink_again)
         job = Jobs(
             self._launch_job,
@@ -114,7 +118,7 @@ class EmbeddedStanding:
 
     def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Lay the way from the bridge to the sink; gives what faults may touch of it."""
-        relay, port = self._start_relay(sink_port)
+        relay, port = self._start_relay(f"{HOST}:{sink_port}")
         return Ground(
             metrics_file,
             job,
@@ -125,9 +129,8 @@ class EmbeddedStanding:
         )
 
     def _start_sink(self) -> None:
-        self._sink, _ = self._start_helper(
-            "sink", "--port", str(self._sink_port.number), "--out", str(self._run_dir / "exports.jsonl")
-        )
+        out, port = str(self._run_dir / "exports.jsonl"), str(self._sink_port.number)
+        self._sink, _ = self._start_helper("sink", "--port", port, "--out", out)
 
     def _sink_again(self) -> None:
         try:
@@ -135,8 +138,8 @@ class EmbeddedStanding:
         except RigError as problem:
             raise FaultError(str(problem)) from problem
 
-    def _start_relay(self, upstream: int) -> tuple[Control, int]:
-        return self._start_helper("relay", "--upstream", str(upstream), "--out", str(self._run_dir / "wire.jsonl"))
+    def _start_relay(self, upstream: str) -> tuple[Control, int]:
+        return self._start_helper("relay", "--upstream", upstream, "--out", str(self._run_dir / "wire.jsonl"))
 
     def start_job(self) -> Started:
         """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
@@ -161,13 +164,7 @@ class EmbeddedStanding:
     def start_bridge(self, command: Sequence[str]) -> Started:
         """Start the bridge against the relay."""
         bridge = self._setting.scenario.bridge
-        variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.ground.collector.port}",
-            "OTEL_SERVICE_NAME": SERVICE_NAME,
-            "METRICS_FILE_PATH": str(self.ground.metrics_file),
-            "COLLECTION_INTERVAL": f"{bridge.interval:g}",
-            "LOG_LEVEL": bridge.log_level,
-        }
+        variables = self._contract(f"http://{HOST}:{self.ground.collector.port}", str(self.ground.metrics_file))
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
         environment = child_environment({**variables, **own})
         if shutil.which(command[0], path=environment.get("PATH")) is None:
@@ -175,6 +172,17 @@ class EmbeddedStanding:
         bound = [sys.executable, "-I", "-S", own_orphans.__file__]
         bound += [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
         return self._start("bridge", [*bound, *command], {**variables, **own})
+
+    def _contract(self, endpoint: str, metrics_file: str) -> dict[str, str]:
+        """The five variables that every bridge is given."""
+        bridge = self._setting.scenario.bridge
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_SERVICE_NAME": SERVICE_NAME,
+            "METRICS_FILE_PATH": metrics_file,
+            "COLLECTION_INTERVAL": f"{bridge.interval:g}",
+            "LOG_LEVEL": bridge.log_level,
+        }
 
     def deliveries(self) -> Deliveries:
         """Ask the sink."""
@@ -214,7 +222,8 @@ class EmbeddedStanding:
 
     def _start_helper(self, role: str, *arguments: str) -> tuple[Control, int]:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", f"harness.observers.{role}", *arguments, "--control-fd", str(theirs.fileno())]
+        command = [sys.executable, "-m", f"harness.observers.{role}", *arguments, "--host", self._own_host]
+        command += ["--control-fd", str(theirs.fileno())]
         with theirs:
             helper = self._start(role, command, {}, pass_fds=(theirs.fileno(),))
         channel = Control(ours, role)

@@ -63,7 +63,8 @@ class LocalStanding(EmbeddedStanding):
         """Start everything between the bridge and the sink, from the sink's side on."""
         needed = needs_of(self._setting.scenario)
         if "prometheus" in needed:
-            self._prometheus = RealPrometheus(self._find(PROMETHEUS), self._run_dir, self._hold())
+            self._find(PROMETHEUS)
+            self._prometheus = RealPrometheus(self._run_dir, HOST, self._hold().number)
         self._collector = RealCollector(
             self._find(COLLECTOR),
             self._start_program,
@@ -75,11 +76,13 @@ class LocalStanding(EmbeddedStanding):
         self._collector.start(self._setting.patience)
         self._collector_life = CollectorLife(self._collector, self._setting.processes)
         if self._prometheus is not None:
-            process = self._start_program("prometheus", self._prometheus.command(self._collector.port("SCRAPE")), {})
+            scraped = f"{HOST}:{self._collector.port('SCRAPE')}"
+            command = self._prometheus.command(self._find(PROMETHEUS), scraped)
+            process = self._start_program("prometheus", command, {})
             self._prometheus.until_ready(process, self._setting.patience)
         if "collector-memory" in needed:
             self._ballast = Ballast(self._collector.port("BALLAST"))
-        relay, relay_port = self._start_relay(self._collector.port("OTLP"))
+        relay, relay_port = self._start_relay(f"{HOST}:{self._collector.port('OTLP')}")
         door = self._start_toxiproxy(relay, relay_port)
         return Ground(
             metrics_file,

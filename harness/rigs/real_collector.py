@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import requests
 
@@ -18,26 +19,45 @@ from harness.waiting import Patience, WaitedTooLongError
 
 DATA = Path(__file__).with_name("data")
 READY_SECONDS = 20.0
-_OWN_PORTS = ("OTLP", "HEALTH", "SCRAPE", "BALLAST", "NOWHERE")
+LISTENS_ON = ("OTLP", "HEALTH", "SCRAPE", "BALLAST")
+_HELD_PORTS = (*LISTENS_ON, "NOWHERE")
 Start = Callable[[str, Sequence[str], Mapping[str, str]], Started]
 """Starts a program of the run: role, command, environment."""
 
 
-def configuration(*, with_ballast: bool, with_back_end: bool) -> list[str]:
-    """The Collector's arguments: its configuration and what is joined to it."""
+def configuration(*, with_ballast: bool, with_back_end: bool, folder: Path = DATA) -> list[str]:
+    """The Collector's arguments: its configuration and what is joined to it, in the folder where it finds them."""
     files = ["collector.yaml"]
     files += ["collector-ballast.yaml"] if with_ballast else []
     files += ["collector-back-end.yaml"] if with_back_end else []
-    return [f"--config={DATA / file}" for file in files]
+    return [f"--config={folder / file}" for file in files]
+
+
+def variables(
+    listen_host: str, ports: Mapping[str, int], *, sink: str, prometheus: str | None, nowhere: str
+) -> dict[str, str]:
+    """The environment that the configuration asks for.
+
+    Args:
+        listen_host: the address that it listens on.
+        ports: one for each of `LISTENS_ON`.
+        sink: the recording sink behind it, as ``host:port``.
+        prometheus: where Prometheus receives OTLP; None: nobody asks Prometheus.
+        nowhere: where a connect succeeds, and nothing ever answers.
+    """
+    return {
+        "LISTEN_HOST": listen_host,
+        "SINK_ADDRESS": sink,
+        "PROMETHEUS_ADDRESS": prometheus or f"{HOST}:1",
+        "NOWHERE_ADDRESS": nowhere,
+        **{f"{name}_PORT": str(ports[name]) for name in LISTENS_ON},
+    }
 
 
 def placeholders() -> dict[str, str]:
     """The environment that the configuration asks for, with ports that nobody listens on."""
-    return {_variable(name): "1" for name in (*_OWN_PORTS, "SINK", "PROMETHEUS")}
-
-
-def _variable(name: str) -> str:
-    return f"{name}_PORT"
+    nobody = f"{HOST}:1"
+    return variables(HOST, dict.fromkeys(LISTENS_ON, 1), sink=nobody, prometheus=nobody, nowhere=nobody)
 
 
 class RealCollector:
@@ -63,11 +83,17 @@ class RealCollector:
         new_port: Callable[[], HeldPort] = HeldPort,
     ) -> None:
         self._start = start
-        self._held = {name: new_port() for name in _OWN_PORTS}
+        self._held = {name: new_port() for name in _HELD_PORTS}
         given = configuration(with_ballast=with_ballast, with_back_end=prometheus_port is not None)
         self._command = [str(program), *given]
-        self._variables = {_variable(name): str(port.number) for name, port in self._held.items()}
-        self._variables |= {_variable("SINK"): str(sink_port), _variable("PROMETHEUS"): str(prometheus_port or 0)}
+        ports = {name: port.number for name, port in self._held.items()}
+        self._variables = variables(
+            HOST,
+            ports,
+            sink=f"{HOST}:{sink_port}",
+            prometheus=f"{HOST}:{prometheus_port}" if prometheus_port else None,
+            nowhere=f"{HOST}:{ports['NOWHERE']}",
+        )
         self._process: Started | None = None
         if with_ballast:
             self._held["NOWHERE"].listen_and_say_nothing()
@@ -98,10 +124,23 @@ class RealCollector:
             port.close()
 
 
+class Startable(Protocol):
+    """A Collector that can be started again, wherever it runs."""
+
+    @property
+    def process(self) -> Started | None:
+        """The one that was started last."""
+        ...
+
+    def start(self, patience: Patience) -> None:
+        """Start it and wait until it says that it is ready. Raises as `RealCollector.start` does."""
+        ...
+
+
 class CollectorLife(ProcessLife):
     """See `harness.faults.contract.Life`."""
 
-    def __init__(self, collector: RealCollector, processes: Processes) -> None:
+    def __init__(self, collector: Startable, processes: Processes) -> None:
         unbroken = Patience(threading.Event())  # it is started again as a heal, which nothing interrupts
         super().__init__("collector", processes, lambda: collector.process, lambda: collector.start(unbroken))
 

@@ -10,7 +10,6 @@ from string import Template
 
 from harness.observers import prometheus
 from harness.observers.prometheus import PrometheusError
-from harness.ports import HOST, HeldPort
 from harness.rigs.contract import RigError
 from harness.rigs.real_collector import DATA, until_serving
 from harness.started import Started
@@ -21,35 +20,45 @@ _SCRAPED_SECONDS = 5.0
 _NEWEST = 'max(timestamp({__name__="ml_training_loss", way="scrape"}))'
 
 
+def write_configuration(run_dir: Path, scrape_address: str) -> Path:
+    """Write its configuration into the run's folder: it scrapes the Collector at ``host:port``."""
+    template = Template((DATA / "prometheus.yaml").read_text(encoding="utf-8"))
+    config = run_dir / "prometheus.yaml"
+    config.write_text(template.substitute(scrape_address=scrape_address), encoding="utf-8")
+    return config
+
+
+def arguments(config: str, data: str, listen: str) -> list[str]:
+    """What it is started with, by the paths under which it finds them."""
+    return [
+        f"--config.file={config}",
+        f"--storage.tsdb.path={data}",
+        f"--web.listen-address={listen}",
+        "--web.enable-otlp-receiver",
+        "--log.level=warn",
+    ]
+
+
 class RealPrometheus:
     """Its configuration and what is asked of it.
 
     Args:
-        program: the file to run.
         run_dir: for its configuration, its data and what it holds in the end.
-        listen: the port that it listens on.
+        host: where it listens.
+        port: where it listens.
     """
 
-    def __init__(self, program: Path, run_dir: Path, listen: HeldPort) -> None:
-        self.port = listen.number
-        self._program = program
+    def __init__(self, run_dir: Path, host: str, port: int) -> None:
+        self.port = port
+        self._host = host
         self._run_dir = run_dir
         self._data = run_dir / "prometheus-data"
-        self._asked = prometheus.Prometheus(HOST, self.port)
+        self._asked = prometheus.Prometheus(host, port)
 
-    def command(self, scrape_port: int) -> Sequence[str]:
-        """Write its configuration; gives the command that starts it."""
-        template = Template((DATA / "prometheus.yaml").read_text(encoding="utf-8"))
-        config = self._run_dir / "prometheus.yaml"
-        config.write_text(template.substitute(scrape_port=scrape_port), encoding="utf-8")
-        return [
-            str(self._program),
-            f"--config.file={config}",
-            f"--storage.tsdb.path={self._data}",
-            f"--web.listen-address={HOST}:{self.port}",
-            "--web.enable-otlp-receiver",
-            "--log.level=warn",
-        ]
+    def command(self, program: Path, scrape_address: str) -> Sequence[str]:
+        """Write its configuration; gives the command that starts it, for the program that is the file to run."""
+        config = write_configuration(self._run_dir, scrape_address)
+        return [str(program), *arguments(str(config), str(self._data), f"{self._host}:{self.port}")]
 
     def until_ready(self, process: Started, patience: Patience) -> None:
         """Wait until it serves.
@@ -57,7 +66,7 @@ class RealPrometheus:
         Raises:
             RigError: it ended, or does not become ready.
         """
-        until_serving(process, f"http://{HOST}:{self.port}/-/ready", patience)
+        until_serving(process, f"http://{self._host}:{self.port}/-/ready", patience)
 
     def write_down(self, patience: Patience) -> None:
         """Wait for a scrape of now, and append what it holds to the record.

@@ -19,13 +19,13 @@ class ToxiproxyDoor(Dialled):
 
     Args:
         proxy: the proxy that the bridge dials.
-        port: where it listens; held by us, so that a connect is refused while the proxy is disabled.
+        port: where it listens; nobody else does, so that a connect is refused while the proxy is disabled.
         cut_behind: resets what is open between Toxiproxy and the collector.
+        host: where it listens.
     """
 
-    host = HOST
-
-    def __init__(self, proxy: Proxy, port: int, cut_behind: Callable[[], object]) -> None:
+    def __init__(self, proxy: Proxy, port: int, cut_behind: Callable[[], object], host: str = HOST) -> None:
+        self.host = host
         self.port = port
         self._proxy = proxy
         self._cut_behind = cut_behind
