@@ -351,5 +351,6 @@ class Processes:
         self._over.set()
         for process in self._all:
             process.close()
-        if self._keeper is not None:
-            self._keeper.close()
+        kept, self._keeper = self._keeper, None
+        if kept is not None:
+            kept.close()

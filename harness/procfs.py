@@ -130,6 +130,19 @@ def capabilities(pid: int) -> int:
     return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
 
 
+def owner(pid: int) -> tuple[int, int]:
+    """The real user and group of a process.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    found = {}
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith(("Uid:", "Gid:")):
+            found[line[:3]] = int(line.split()[1])
+    return found["Uid"], found["Gid"]
+
+
 def open_files(pid: int) -> int:
     """How many file descriptors are open.
 

@@ -98,7 +98,9 @@ class Run:
         self._observer.start()
         watched = Watched("harness", os.getpid(), procfs.create_time(os.getpid()), with_children=False)
         self._observer.watch(watched, every=_OTHERS_EVERY)
-        self._up = self._rig.up(Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience))
+        self._up = self._rig.up(
+            Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience, self._command)
+        )
         self._way_proven = self._prove_way()
 
     def start(self) -> None:

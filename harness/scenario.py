@@ -40,7 +40,7 @@ Need = Literal[
 """What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing.
 
 ``own-processes``: what the harness itself starts, signals, kills and starts again. ``local-files``: the metrics file is
-one of this machine's. ``collector-pods``: a cluster keeps the collector. ``memory-limit``: the bridge's memory is bound.
+one of this machine's. ``collector-pods``: a cluster keeps the collector. ``memory-limit``: a limit for the bridge's.
 """
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")

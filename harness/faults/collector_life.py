@@ -33,8 +33,10 @@ class CollectorKilled:
         life = needed(self._life, "collector")
         there = self._pid is None or Path(f"/proc/{self._pid}").exists() or life.pid is not None
         greeted = self._door.greet(within=_PROBE_SECONDS)
+        # A killed container takes its address with it: who dials that is not refused, but hears nothing.
+        nobody = greeted.end in _NOBODY or (greeted.end == "silence" and not greeted.received_bytes)
         evidence = f"the {life.role} {'runs' if there else 'does not run'}; {greeted}"
-        return Seen(ok=not there and greeted.end in _NOBODY, evidence=evidence)
+        return Seen(ok=not there and nobody, evidence=evidence)
 
     def heal(self) -> str:
         """Start it again, where it does not run."""

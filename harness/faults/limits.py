@@ -5,17 +5,17 @@ Only the soft limit is changed, which needs no rights: the process itself may be
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import Field
 
-from harness import procfs
+from harness import procfs, soft_limits
 from harness.faults.contract import FaultError, Ground, Seen
 from harness.faults.file import NoParameters
 from harness.faults.process import needed, present_pid
 from harness.scenario import Strict
+from harness.soft_limits import SoftLimit
 
 _GROW_SECONDS = 0.2
 
@@ -23,14 +23,12 @@ _GROW_SECONDS = 0.2
 class _Limited:
     """What all of them share: the soft limit of one resource is brought down, and put back."""
 
-    _resource: int
-    _named: str
-    """As /proc/PID/limits calls it."""
+    _of: SoftLimit
 
     def __init__(self, ground: Ground) -> None:
         self._bridge = ground.bridge
         self._patience = ground.patience
-        self._before: tuple[int, int] | None = None
+        self._before: int | None = None
         self._pid = 0
         self._wanted: int | None = None
 
@@ -38,9 +36,8 @@ class _Limited:
         """Bring the soft limit of the process that runs now down to what ``wanted`` makes of its pid."""
         self._pid = present_pid(needed(self._bridge))
         try:
-            self._before = resource.prlimit(self._pid, self._resource)
             soft = wanted(self._pid)
-            resource.prlimit(self._pid, self._resource, (soft, self._before[1]))
+            self._before = soft_limits.change(self._pid, self._of, soft)
         except (OSError, ValueError) as problem:
             raise FaultError(f"the limit could not be set: {problem}") from problem
         self._wanted = soft
@@ -49,8 +46,8 @@ class _Limited:
     def _in_force(self) -> tuple[bool, str]:
         """Whether the kernel itself reports the limit for the process that runs now."""
         pid = present_pid(needed(self._bridge))
-        soft = procfs.soft_limit(pid, self._named)
-        said = f"the kernel says {self._named.lower()}: {'unlimited' if soft is None else soft}"
+        soft = procfs.soft_limit(pid, self._of.named)
+        said = f"the kernel says {self._of.named.lower()}: {'unlimited' if soft is None else soft}"
         return soft is not None and soft == self._wanted and pid == self._pid, said
 
     def heal(self) -> str:
@@ -58,19 +55,18 @@ class _Limited:
         if self._before is None or needed(self._bridge).pid != self._pid:
             return "no process has the limit"
         try:
-            resource.prlimit(self._pid, self._resource, self._before)
+            soft_limits.change(self._pid, self._of, self._before)
         except ProcessLookupError:
             return "the process with the limit has ended"
         except (OSError, ValueError) as problem:
             raise FaultError(f"the limit could not be put back: {problem}") from problem
-        return f"{self._named.lower()} is what it was"
+        return f"{self._of.named.lower()} is what it was"
 
 
 class BridgeOutOfFiles(_Limited):
     """Every file descriptor that the bridge may have is in use: nothing can be opened, no connection made."""
 
-    _resource = resource.RLIMIT_NOFILE
-    _named = "Max open files"
+    _of = soft_limits.OPEN_FILES
 
     def __init__(self, ground: Ground, parameters: NoParameters) -> None:
         del parameters
@@ -107,8 +103,7 @@ class Room(Strict):
 class BridgeOutOfAddressSpace(_Limited):
     """The bridge's address space may not grow: what needs a new mapping, a thread or a large buffer, fails."""
 
-    _resource = resource.RLIMIT_AS
-    _named = "Max address space"
+    _of = soft_limits.ADDRESS_SPACE
 
     def __init__(self, ground: Ground, parameters: Room) -> None:
         super().__init__(ground)
@@ -139,8 +134,7 @@ class BridgeDiskFull(_Limited):
     The kernel gives EFBIG where a full disk gives ENOSPC. The bridge's log is such a file too, and loses its lines.
     """
 
-    _resource = resource.RLIMIT_FSIZE
-    _named = "Max file size"
+    _of = soft_limits.FILE_SIZE
 
     def __init__(self, ground: Ground, parameters: Reach) -> None:
         super().__init__(ground)

@@ -31,7 +31,7 @@ from harness.rigs.real_prometheus import RealPrometheus, arguments, write_config
 from harness.rigs.run_containers import RunContainers
 from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 from harness.scenario import RUN_FOLDER, Need, RigName
-from harness.started import Started
+from harness.started import ProcessError, Started
 from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
 from harness.waiting import Patience
 
@@ -43,6 +43,8 @@ _PORTS = {"OTLP": 4317, "HEALTH": 13133, "SCRAPE": 8889, "BALLAST": 4319}
 """Each container has ports of its own, so they can be the usual ones."""
 _TOXIPROXY_API, _TOXIPROXY_OTLP, _PROMETHEUS = 8474, 4317, 9090
 _CONFIGURATION = Path("/etc/otelcol-contrib")
+_NOBODY = "65534:65534"
+"""Who Prometheus is in its image."""
 _SHARED, _OWN = "/shared", "/run-folder"
 """Where the bridge finds the metrics volume, and the folder that ``{run}`` stands for."""
 _SEEN_SECONDS = 30.0
@@ -101,7 +103,6 @@ class ComposeStanding(EmbeddedStanding):
         self._ballast: Ballast | None = None
         self._prometheus: RealPrometheus | None = None
         self._nowhere: HeldPort | None = None
-        self._bridge_created = False
         self._containers = RunContainers(engine, setting.processes, base, setting.run_dir)
         self._own_host = self._containers.gateway
         (setting.run_dir / self._shared_folder.parent).mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,8 @@ class ComposeStanding(EmbeddedStanding):
         needed = needs_of(self._setting.scenario)
         asked, ballast = "prometheus" in needed, "collector-memory" in needed
         services = [self._collector_service(sink_port, with_ballast=ballast, with_back_end=asked), _toxiproxy_service()]
-        self._containers.create(*services, *([self._prometheus_service()] if asked else []))
+        services += [self._prometheus_service()] if asked else []
+        self._containers.create(*services, self._bridge_service(metrics_file.name))
         collector = ContainerCollector(self._containers)
         if asked:
             process = self._start_container("prometheus")
@@ -146,10 +148,9 @@ class ComposeStanding(EmbeddedStanding):
         return (life.role,) if life is not None and life.meant_to_be_gone else ()
 
     def start_bridge(self, command: Sequence[str]) -> Started:
-        """Start the bridge's container, made at the first start; later lives are the same container's."""
-        if not self._bridge_created:
-            self._containers.create(self._bridge_service(command))
-            self._bridge_created = True
+        """Start the bridge's container; later lives are the same container's. What runs in it was known before."""
+        if tuple(command) != self._setting.bridge_command:
+            raise ProcessError(f"the bridge's container was made for another command than {' '.join(command)}")
         return self._containers.start("bridge")
 
     def ask_back_end(self) -> None:
@@ -185,14 +186,15 @@ class ComposeStanding(EmbeddedStanding):
         config = write_configuration(self._run_dir, f"collector:{_PORTS['SCRAPE']}")
         mounts = [Mount(str(config), "/etc/prometheus/prometheus.yml")]
         command = arguments("/etc/prometheus/prometheus.yml", "/prometheus", f"{_EVERYWHERE}:{_PROMETHEUS}")
-        return Service(
-            "prometheus", "prometheus", {}, mounts, ("/prometheus:mode=1777",), command=command, user=_own_user()
-        )
+        # The folder's own mode is put on what is mounted there, so the owner has to be right.
+        uid, gid = (_own_user() or _NOBODY).split(":")
+        tmpfs = (f"/prometheus:uid={uid},gid={gid}",)
+        return Service("prometheus", "prometheus", {}, mounts, tmpfs, command=command, user=_own_user())
 
-    def _bridge_service(self, command: Sequence[str]) -> Service:
+    def _bridge_service(self, metrics_name: str) -> Service:
         """The bridge with the contract's variables and the scenario's, and its memory limit where it has one."""
-        bridge, what = self._setting.scenario.bridge, bridge_image.parse(command)
-        metrics_file = f"{_SHARED}/metrics/{self.ground.metrics_file.name}"
+        bridge, what = self._setting.scenario.bridge, bridge_image.parse(self._setting.bridge_command)
+        metrics_file = f"{_SHARED}/metrics/{metrics_name}"
         own = self._run_dir / "bridge"
         own.mkdir(exist_ok=True)
         own.chmod(0o777)  # the image's user is none of this machine's

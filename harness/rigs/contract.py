@@ -41,6 +41,8 @@ class Setting:
     processes: Processes
     """Starts the rig's processes, and stops them when the run ends, last first."""
     patience: Patience
+    bridge_command: tuple[str, ...] = ()
+    """What `Standing.start_bridge` will be given: a rig may have to make a container for it first."""
 
 
 class Standing(Protocol):

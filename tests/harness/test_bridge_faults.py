@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import faults, procfs
+from harness import faults, procfs, soft_limits
 from harness.faults import FAULTS, FaultError, Ground
 from harness.lives import ProcessLife
 from harness.observers.decisions import RETRY_INFO_TYPE, retry_info
@@ -286,3 +287,22 @@ def test_retry_info_is_what_grpc_itself_reads():
     info = error_details_pb2.RetryInfo()
     assert status.details[0].Unpack(info)
     assert info.retry_delay.ToMilliseconds() == 3250
+
+
+def test_the_limit_of_another_users_process_is_changed_and_put_back(tmp_path: Path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a process of another user")
+    with subprocess.Popen(["/bin/sleep", "60"], user=65534, group=65534, extra_groups=[], cwd=tmp_path.anchor) as other:
+        try:
+            wait_until(lambda: b"sleep" in Path(f"/proc/{other.pid}/cmdline").read_bytes(), within=5, what="it runs")
+            before = soft_limits.change(other.pid, soft_limits.OPEN_FILES, 17)
+            assert procfs.soft_limit(other.pid, "Max open files") == 17
+            assert soft_limits.change(other.pid, soft_limits.OPEN_FILES, before) == 17
+            assert procfs.soft_limit(other.pid, "Max open files") == before
+            assert soft_limits.change(other.pid, soft_limits.FILE_SIZE, 100) == resource.RLIM_INFINITY
+            assert soft_limits.change(other.pid, soft_limits.FILE_SIZE, resource.RLIM_INFINITY) == 100
+            assert procfs.soft_limit(other.pid, "Max file size") is None
+            with pytest.raises((OSError, ValueError)):
+                soft_limits.change(other.pid, soft_limits.OPEN_FILES, 2**40)
+        finally:
+            other.kill()
