@@ -99,9 +99,11 @@ def compose(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Put all contestants under the same scenarios, in turn. Arguments go to `python -m benchmarks.contest`."""
+    """Measure what the bridge costs: against others, as its input grows, room by room, and against itself."""
     install(session, "bench")
     session.run("python", "tools/contestants.py", success_codes=[0, 1])  # without Go Telegraf is named as not run
+    session.run("python", "-m", "pytest", "-q", "benchmarks/micro.py", "--benchmark-json=runs/micro.json")
+    session.run("python", "-m", "benchmarks.growth")
     session.run("python", "-m", "benchmarks.contest", *session.posargs)
 
 

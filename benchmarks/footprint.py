@@ -79,7 +79,8 @@ class Bench:
     """
 
     def __init__(self, python: str, folder: Path) -> None:
-        self._python = python
+        self.python = python
+        self.folder = folder
         self._file = folder / "current.json"
         self._exports = folder / "exports.jsonl"
         self._documents = documents(10**9)
@@ -89,7 +90,7 @@ class Bench:
             [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)], cwd=ROOT, stdout=log
         )
         wait_until(lambda: self._port(folder) > 0, within=20, what="the sink's port")
-        self._endpoint = f"http://127.0.0.1:{self._port(folder)}"
+        self.endpoint = f"http://127.0.0.1:{self._port(folder)}"
         self._compiled = folder / "compiled"
         self.write()
         # Once for nothing: from here on all that is imported is compiled, as it is in the image, wherever this runs.
@@ -113,14 +114,14 @@ class Bench:
         """Run one process of the measured interpreter with the contract's variables, in a source tree."""
         environ = {
             "PATH": os.environ["PATH"],
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self._endpoint,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
             "METRICS_FILE_PATH": str(self._file),
             "COLLECTION_INTERVAL": interval,
             "LOG_LEVEL": "WARNING",
             "PYTHONPYCACHEPREFIX": str(self._compiled),
         }
         process = subprocess.Popen(  # noqa: S603 - of this repository
-            [self._python, *arguments], cwd=tree, env=environ, stdout=subprocess.PIPE
+            [self.python, *arguments], cwd=tree, env=environ, stdout=subprocess.PIPE
         )
         try:
             yield process
@@ -183,10 +184,10 @@ class Bench:
                 raise RuntimeError("the libraries could not be imported")
             return time.monotonic() - began
 
-    def full_queue(self) -> dict[str, Any]:
-        """A full day of requests waiting, then delivered, in a process of its own."""
+    def full_queue(self, *count: int) -> dict[str, Any]:
+        """A full day of requests (or so many) waiting, then delivered, in a process of its own."""
         ended = subprocess.run(  # noqa: S603 - of this repository
-            [self._python, "-m", "benchmarks.full_queue", self._endpoint, str(self._file)],
+            [self.python, "-m", "benchmarks.full_queue", self.endpoint, str(self._file), *map(str, count)],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONPYCACHEPREFIX": str(self._compiled)},
             check=True,

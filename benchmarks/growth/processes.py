@@ -1,0 +1,158 @@
+"""Curves of whole bridges: their intervals, the job's write rate, outages of so many hours, and many ticks."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contest import SCENARIOS, SEED
+from benchmarks.cost import cpu_percent
+from benchmarks.footprint import ROOT, Bench
+from benchmarks.growth.fit import Growth, Point
+from benchmarks.growth.rooms import FLAT, LINEAR
+from harness import load as offered
+from harness.batch import Plan
+from harness.catalogue import scenario_folder, select
+from harness.record import load
+from harness.scenario import Scenario, SteadyStep
+from harness.starter import Starter
+
+INTERVALS_SECONDS = (10.0, 5.0, 1.0, 0.5, 0.1, 0.05)
+WRITE_PERIODS_SECONDS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0005)
+STEADY_SECONDS, SLOW_SECONDS = 15.0, 40.0
+OFFERED_SHARE_MIN = 0.95
+OUTAGE_REQUESTS = (60, 360, 2160, 8640, 86_400)
+"""At 10 s: 10 min, 1 h, 6 h, 24 h, 10 days."""
+SLOPE_KIB_MAX = 1.0
+"""Of RSS, for each thousand ticks: a day at 10 s has 8640."""
+_WARM_SHARE = 0.2
+
+
+def by_interval(out: Path) -> Iterator[Growth]:
+    """The bridge's own interval."""
+    points = []
+    for seconds in INTERVALS_SECONDS:
+        one = adapted(
+            f"interval-{seconds * 1000:.0f}ms", interval=seconds, period=max(1.0, seconds), steady=_long(seconds)
+        )
+        points += _point(1 / seconds, run(one, out))
+    yield Growth(
+        "CPU by ticks a second", "ticks/s", "% of one core", tuple(points), LINEAR, source=f"{out.name}/interval-*"
+    )
+
+
+def by_write_rate(out: Path) -> Iterator[Growth]:
+    """How often the job writes, beside a bridge that reads once a second."""
+    points = []
+    for seconds in WRITE_PERIODS_SECONDS:
+        name = f"write-{seconds * 1000:g}ms".replace(".", "-")
+        one = adapted(name, interval=1.0, period=seconds, steady=_long(seconds))
+        points += _point(1 / seconds, run(one, out))
+    yield Growth(
+        "CPU by writes a second", "writes/s", "% of one core", tuple(points), FLAT, source=f"{out.name}/write-*"
+    )
+
+
+def _long(seconds: float) -> float:
+    return SLOW_SECONDS if seconds > 1 else STEADY_SECONDS
+
+
+def _point(x: float, y: float | None) -> list[Point]:
+    return [] if y is None else [Point(x, (y,))]
+
+
+def adapted(name: str, *, interval: float, period: float, steady: float) -> Scenario:
+    """The scenario of what a bridge costs, with another interval and write period."""
+    cost = select([str(SCENARIOS / "cost.yaml")], profile=None, folder=scenario_folder())[0].scenario
+    changed = {
+        "name": name,
+        "bridge": cost.bridge.model_copy(update={"interval": interval}),
+        "job": cost.job.model_copy(update={"write_period": period}),
+        "timeline": (SteadyStep.model_validate({"steady": f"{steady:g}s"}),),
+        "warm_up": max(cost.warm_up, interval),
+    }
+    return cost.model_copy(update=changed)
+
+
+def run(scenario: Scenario, out: Path) -> float | None:
+    """Carry it out; gives its CPU, None where it was not run or its load not offered."""
+    folder = out / scenario.name
+    plan = Plan(scenario, "embedded", folder, SEED)
+    command = [sys.executable, "-m", "bridge"]
+    Starter().carry_out(plan, threading.Event(), lambda _: None, bridge_command=command, keep=False)
+    record = load(folder)
+    given = offered.of(record)
+    if record.meta.error or given is None or given.share < OFFERED_SHARE_MIN:
+        return None
+    return cpu_percent(record)
+
+
+def by_outage(bench: Bench) -> Iterator[Growth]:
+    """Outages of so many requests at 10 s: what waits weighs, and is delivered to a real sink afterwards."""
+    told = {count: bench.full_queue(count) for count in OUTAGE_REQUESTS}
+    if lost := [count for count, one in told.items() if one["delivered"] < one["queued"]]:
+        raise RuntimeError(f"an outage of {lost[0]} requests was not delivered in time")
+
+    def curve(name: str, key: str, unit: str, most: float, base: float = 0.0) -> Growth:
+        points = tuple(Point(count, (float(one[key]),)) for count, one in told.items())
+        return Growth(name, "requests waiting", unit, points, most, base, source="benchmarks.full_queue")
+
+    least = min(one["rss_full_mib"] for one in told.values())
+    yield curve("RSS by outage", "rss_full_mib", "MiB", LINEAR, base=least - 0.1)
+    yield curve("time to deliver by outage", "delivered_within_seconds", "s", LINEAR)
+
+
+def by_ticks(bench: Bench, count: int) -> tuple[list[Growth], dict[str, Any]]:
+    """Ticks at full speed: RSS and the CPU of each in a hundred parts; the slope of RSS after the first fifth."""
+    lines = ticks(bench, count)
+    parts, ended = lines[:-1], lines[-1]
+    spent = [0.0, *(line["cpu_seconds"] for line in parts)]
+    each = [1e6 * (after - before) / (count / 100) for before, after in pairwise(spent)]
+    rss = tuple(Point(line["ticks"], (line["rss_mib"],)) for line in parts)
+    cpu = tuple(Point(line["ticks"], (one,)) for line, one in zip(parts, each, strict=True))
+    source = "benchmarks.ticks"
+    curves = [
+        Growth("RSS by ticks", "ticks", "MiB", rss, FLAT, source=source),
+        Growth("CPU of a tick by ticks before", "ticks", "us", cpu, FLAT, source=source),
+    ]
+    return curves, slope_of(parts) | {"ticks": count, "put": ended["put"], "delivered": ended["delivered"]}
+
+
+def slope_of(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """RSS over ticks after the first fifth: a straight line, and how far the figures lie from it."""
+    late = parts[int(len(parts) * _WARM_SHARE) :]
+    xs, ys = [line["ticks"] / 1000 for line in late], [1024 * line["rss_mib"] for line in late]
+    line = statistics.linear_regression(xs, ys)
+    noise = statistics.pstdev([y - line.slope * x - line.intercept for x, y in zip(xs, ys, strict=True)])
+    verdict = "PASS" if line.slope <= SLOPE_KIB_MAX else "FAIL"
+    return {"slope_kib_per_1000_ticks": line.slope, "noise_kib": noise, "at_most": SLOPE_KIB_MAX, "verdict": verdict}
+
+
+def ticks(bench: Bench, count: int) -> list[dict[str, Any]]:
+    """Run `benchmarks.ticks` in a process of its own.
+
+    Raises:
+        subprocess.CalledProcessError: not all of its requests were delivered, or it broke.
+    """
+    ended = subprocess.run(  # noqa: S603 - of this repository
+        [bench.python, "-m", "benchmarks.ticks", bench.endpoint, str(bench.folder / "ticks.json"), str(count)],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+    )
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def of_processes(bench: Bench, out: Path) -> tuple[Callable[[], Iterator[Growth]], ...]:
+    """The curves that need a sink or a harness."""
+    return partial(by_outage, bench), partial(by_interval, out), partial(by_write_rate, out)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.growth.fit import Growth, Point, exponent, table
+from benchmarks.growth.processes import adapted, slope_of
+from benchmarks.growth.rooms import FLAT, LINEAR, document, reading, table_of
+from bridge.snapshot import parse
+
+
+def curve(*ys: float, most: float = LINEAR, base: float = 0.0) -> Growth:
+    points = tuple(Point(10.0**power, (y,)) for power, y in enumerate(ys))
+    return Growth("cost", "fields", "us", points, most, base)
+
+
+def test_what_grows_with_its_input_has_the_exponent_one():
+    assert curve(2, 20, 200).exponent == pytest.approx(1.0)
+    assert curve(2, 20, 200).verdict == "PASS"
+
+
+def test_what_grows_faster_than_its_input_fails():
+    assert curve(1, 100, 10_000).verdict == "FAIL"
+
+
+def test_what_should_be_flat_and_grows_fails():
+    assert curve(5, 5.1, 5, most=FLAT).verdict == "PASS"
+    assert curve(5, 10, 20, most=FLAT).verdict == "FAIL"
+
+
+def test_what_is_there_without_any_input_is_taken_off():
+    assert curve(101, 110, 200, base=100).exponent == pytest.approx(1.0)
+
+
+def test_two_figures_make_no_curve():
+    assert exponent([(1, 1), (2, 2)]) is None
+    assert exponent([(1, 1), (1, 2), (1, 3)]) is None
+    assert curve(1, 2).verdict == "INCONCLUSIVE"
+
+
+def test_a_point_stands_for_the_median_of_its_figures():
+    assert Point(1, (1.0, 9.0, 2.0)).y == 2.0
+
+
+def test_the_table_has_a_line_for_each_curve():
+    assert "| cost | fields | 1 | 100 | 2 us | 200 us | 1.00 | 1.15 | PASS |" in table([curve(2, 20, 200)])
+
+
+def test_memory_that_grows_with_each_tick_fails():
+    parts = [{"ticks": 1000 * number, "rss_mib": 25 + 0.002 * number} for number in range(1, 101)]
+    assert slope_of(parts)["slope_kib_per_1000_ticks"] == pytest.approx(2.048)
+    assert slope_of(parts)["verdict"] == "FAIL"
+
+
+def test_memory_that_is_reached_once_passes():
+    parts = [{"ticks": 1000 * number, "rss_mib": 26.0 if number > 9 else 25.0} for number in range(1, 101)]
+    assert slope_of(parts)["verdict"] == "PASS"
+
+
+def test_a_document_of_so_many_fields_makes_so_many_metrics():
+    snapshot = parse(reading(document(300), 1), table_of(300))
+    assert not snapshot.left_out
+    assert len(snapshot.values) == 300
+
+
+def test_an_adapted_scenario_has_its_own_interval_and_period_and_stays_a_scenario():
+    one = adapted("write-100ms", interval=1.0, period=0.1, steady=15.0)
+    assert (one.bridge.interval, one.job.write_period, one.timeline[0].steady) == (1.0, 0.1, 15.0)
+    assert type(one).from_record(one.model_dump(mode="json")) == one
