@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 
 from harness.checks import CHECKS, Check
 from harness.checks.resources import WINDOW_SECONDS
+from harness.checks.returns import STABLE_SECONDS
+from harness.checks.statistics import SLOPE_SECONDS_MIN
 from harness.faults import FAULTS
 from harness.faults.job import TornWrites
 from harness.promises import Budget, Promises
@@ -261,6 +264,10 @@ def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iter
         yield Objection((*place, "samples_at_least"), message, "ask for more, or leave the key out")
     if spec.keeps_at_least is not None and not check.lets_go:
         yield Objection((*place, "keeps_at_least"), f"{check.name} lets nothing be lost", "leave the key out")
+    if spec.stable_for is not None and not check.settles:
+        yield Objection((*place, "stable_for"), f"{check.name} waits for no state", "leave the key out")
+    yield from _pattern(spec, place, check)
+    yield from _provable(scenario, spec, place, check)
     if check.name == "cpu-percent":
         longest = _longest_stretch(scenario, spec)
         if longest < WINDOW_SECONDS:
@@ -277,6 +284,35 @@ def _own(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iter
         yield Objection(
             where, f"{check.name} measures from a fault's end, and the timeline has no fault", "add a fault"
         )
+
+
+def _pattern(spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:
+    if (spec.pattern is not None) is not check.wants_pattern:
+        message = f"{check.name} looks for a pattern" if check.wants_pattern else f"{check.name} looks for no pattern"
+        yield Objection((*place, "pattern"), message, "write one" if check.wants_pattern else "leave the key out")
+    elif spec.pattern is not None:
+        try:
+            empty = re.compile(spec.pattern).search("") is not None
+        except re.error as problem:
+            yield Objection((*place, "pattern"), f"{spec.pattern!r} is no regular expression: {problem}")
+            return
+        if empty:
+            yield Objection((*place, "pattern"), f"{spec.pattern!r} matches every line", "say what must stand there")
+
+
+def _provable(scenario: Scenario, spec: CheckSpec, place: Path, check: Check) -> Iterator[Objection]:
+    """Growth by blocks needs time; a state that never comes can be proven only where it is waited for long enough."""
+    where = (*place, "check")
+    if check.name.endswith("-slope") and (longest := _longest_stretch(scenario, spec)) < SLOPE_SECONDS_MIN:
+        message = f"{check.name} needs {SLOPE_SECONDS_MIN:g} s in one stretch, the judged phases last {longest:g} s"
+        yield Objection(where, message, "make the phase longer")
+    if check.settles:
+        stable_for = STABLE_SECONDS if spec.stable_for is None else spec.stable_for
+        after = [step.recovery for step in scenario.timeline if isinstance(step, FaultStep)]
+        shortest = min(after, default=0.0)
+        if spec.at_most is None or shortest + scenario.settle < spec.at_most + stable_for:
+            message = f"{check.name} cannot fail within a recovery of {shortest:g} s"
+            yield Objection(where, message, f"say at_most, and make each recovery at_most and {stable_for:g} s long")
 
 
 def _gauges_end(scenario: Scenario, spec: CheckSpec, where: Path) -> Iterator[Objection]:

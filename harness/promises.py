@@ -28,6 +28,13 @@ Unit = Literal[
     "early calls",
     "repeated updates",
     "series a job",
+    "threads",
+    "descriptors",
+    "switches/s",
+    "MiB/h",
+    "threads/h",
+    "descriptors/h",
+    "log lines",
 ]  # MiB is not MB: 50 MiB is 52.4 MB
 ScenarioTime = Literal["interval", "write-period"]
 Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]

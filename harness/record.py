@@ -253,6 +253,8 @@ class RunRecord:
     wire: tuple[WireSample, ...] = ()
     machine: tuple[MachineSample, ...] = ()
     back_end: tuple[BackEndSeries, ...] = ()
+    bridge_log: tuple[str, ...] = ()
+    """What the bridge printed, line by line; only where a check of the scenario looks at it."""
 
 
 def load(run_dir: Path) -> RunRecord:
@@ -274,9 +276,11 @@ def load(run_dir: Path) -> RunRecord:
 
     events = tuple(sorted(read("events.jsonl", lambda line: _event(line, origin)), key=lambda one: one.t))
     ended = None if meta.ended is None else meta.ended - origin
+    scenario = _object(run_dir / "scenario.json")
     return RunRecord(
         meta=replace(meta, ended=ended),
-        scenario=_object(run_dir / "scenario.json"),
+        scenario=scenario,
+        bridge_log=_log(run_dir / "bridge.log") if _looks_at_log(scenario) else (),
         events=events,
         phases=_phases(events, ended),
         ledger=_ledger(run_dir, meta),
@@ -302,6 +306,20 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RecordError(f"{path} holds no object")
     return found
+
+
+def _looks_at_log(scenario: Mapping[str, Any]) -> bool:
+    checks = scenario.get("checks")
+    return any(isinstance(one, dict) and one.get("pattern") is not None for one in checks or ())
+
+
+def _log(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    except FileNotFoundError:
+        return ()
+    except OSError as problem:
+        raise RecordError(f"{path} cannot be read: {problem}") from problem
 
 
 def _meta(path: Path) -> Meta:

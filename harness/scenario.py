@@ -234,6 +234,10 @@ class CheckSpec(Strict):
     """More samples than the check itself asks for. Fewer is an error."""
     keeps_at_least: Annotated[int, Field(ge=1)] | None = None
     """Only for a check that lets something be lost: how many writes of each outage must not be."""
+    stable_for: Seconds | None = None
+    """Only for a check that waits for a state: how long it must last; 3 s unless given."""
+    pattern: str | None = None
+    """Only for a check of the bridge's log, which needs it: a regular expression, searched in each line."""
 
 
 def _with_aliases(recorded: object) -> object:

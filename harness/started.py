@@ -17,6 +17,8 @@ from harness.cgroups import Cgroup
 
 LOG_BYTES_MAX = 64 * 1024 * 1024
 """What is kept of one process' output: one that prints without end must not fill the disk."""
+CUT_OFF = "[the harness: output"
+"""How the line begins that stands where a log was cut."""
 STOP_SECONDS = 3.0
 """From SIGTERM to SIGKILL, for processes whose end nobody measures."""
 _TAIL_BYTES = 4000
@@ -140,4 +142,4 @@ def bound_log(log: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
         if log.stat().st_size > bytes_max:
             os.truncate(log, bytes_max // 2)
             with log.open("ab") as file:  # it is open for appending in the process, too
-                file.write(b"\n[the harness: output beyond %d bytes was cut off here]\n" % bytes_max)
+                file.write(f"\n{CUT_OFF} beyond {bytes_max} bytes was cut off here]\n".encode())

@@ -84,6 +84,10 @@ class Check:
     """It measures from a fault's heal, so the timeline must have a fault."""
     lets_go: bool = False
     """It lets something be lost, so that ``keeps_at_least`` has a meaning for it."""
+    settles: bool = False
+    """It waits for a state that lasts, so that ``stable_for`` has a meaning for it."""
+    wants_pattern: bool = False
+    """It looks for ``pattern``, which the scenario must give."""
     needs: frozenset[Need] = frozenset()
     """What not every rig has, and this check looks at."""
 
