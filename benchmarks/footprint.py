@@ -38,9 +38,9 @@ SAMPLE_SECONDS = 0.25
 STARTS_A_ROUND = 4
 
 ROOT = Path(__file__).parents[1]
-BARE = ("-m", "benchmarks.contestants.bare_loop")
+BARE = ("-m", "benchmarks.floor.bare_loop")
 BRIDGE = ("-m", "bridge")
-IMPORTS = ("-m", "benchmarks.contestants.imports_only")
+IMPORTS = ("-m", "benchmarks.floor.imports_only")
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 
 

@@ -64,7 +64,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings | None:
     except errors.SettingsError as error:
         console.say("".join(f"{line}\n" for line in ("settings are wrong:", *map(str, error.problems))))
         return None
-    logs.set_up(told.log_level, told.log_format)
+    logs.set_up(told.log_level, told.log_format, secrets=told.secrets)
     return told
 
 

@@ -12,8 +12,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from bridge import console, wiring
 from bridge.errors import MetricsFileError, SnapshotError
+from bridge.intake import News
 from bridge.settings import Settings
-from bridge.snapshot import Snapshot
 from bridge.stop import Stop
 
 NOT_WORTH_A_COMPLAINT = ("missing",)
@@ -39,12 +39,17 @@ def parser() -> argparse.ArgumentParser:
 
 def once(settings: Settings, stop: Stop) -> int:
     """Read once and deliver once, unless the end is asked for before; 0 only when it was delivered."""
-    snapshot = _read(settings)
-    if snapshot is None:
+    wiring.say_hello(settings)
+    news = _read(settings)
+    if news is None:
         return 1
-    encoded = _encoded(settings, snapshot)
+    encoded = _encoded(settings, news)
     if encoded is None:
-        console.say("there is nothing to send\n")
+        console.say(
+            "there is nothing to send\n"
+            if not settings.sdk_disabled
+            else "nothing is sent: OTEL_SDK_DISABLED is true\n"
+        )
         return 1
     sender = wiring.make_sender(settings)
     sender.start()
@@ -59,32 +64,36 @@ def once(settings: Settings, stop: Stop) -> int:
 
 def check(settings: Settings, *, as_json: bool) -> int:
     """Print what the file would become; 0 when it is a snapshot, every field in it is good, and that was printed."""
-    snapshot = _read(settings)
-    if snapshot is None:
+    news = _read(settings)
+    if news is None:
         return 1
-    told = _told(settings, snapshot)
+    told = _told(settings, news)
     printed = console.tell(json.dumps(told, indent=2) + "\n" if as_json else _table(told))
-    return int(not printed or any(field.reason not in NOT_WORTH_A_COMPLAINT for field in snapshot.left_out))
+    return int(not printed or any(field.reason not in NOT_WORTH_A_COMPLAINT for field in news.snapshot.left_out))
 
 
-def _encoded(settings: Settings, snapshot: Snapshot) -> bytes | None:
+def _encoded(settings: Settings, news: News) -> bytes | None:
     """What a bridge that has just begun would make of it."""
     instruments = wiring.make_instruments(settings)
-    instruments.record(snapshot)
-    return instruments.collect(time.time_ns())
+    instruments.record(news.snapshot)
+    return instruments.collect(time.time_ns(), gauges_live=not _is_stale(settings, news))
 
 
-def _read(settings: Settings) -> Snapshot | None:
+def _is_stale(settings: Settings, news: News) -> bool:
+    return news.age_seconds > settings.stale_after_seconds
+
+
+def _read(settings: Settings) -> News | None:
     try:
-        news = wiring.make_intake(settings).take()
+        return wiring.make_intake(settings).take()
     except (MetricsFileError, SnapshotError) as error:
         console.say(f"no snapshot: {error}\n")
         return None
-    return None if news is None else news.snapshot
 
 
-def _told(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
-    points = _points(_encoded(settings, snapshot) or b"")
+def _told(settings: Settings, news: News) -> dict[str, Any]:
+    snapshot = news.snapshot
+    points = _points(_encoded(settings, news) or b"")
     return {
         "file": str(settings.metrics_file_path),
         "endpoint": str(settings.endpoint),
@@ -101,6 +110,7 @@ def _told(settings: Settings, snapshot: Snapshot) -> dict[str, Any]:
             for rule in settings.table.metrics
             if rule.name in points
         ],
+        "stale": _is_stale(settings, news),
         "left_out": [{"field": field.field, "reason": field.reason} for field in snapshot.left_out],
     }
 
@@ -129,6 +139,8 @@ def _table(told: dict[str, Any]) -> str:
     lines += [f"  {name} = {value}" for name, value in (told["resource"] | told["attributes"]).items()]
     wide = max((len(metric["name"]) for metric in told["metrics"]), default=0)
     lines += [_row(metric, wide) for metric in told["metrics"]]
+    if told["stale"]:
+        lines.append("no gauges: the file has not changed for longer than BRIDGE_STALE_AFTER")
     if told["left_out"]:
         lines.append("left out:")
         lines += [f"  {field['field']}: {field['reason']}" for field in told["left_out"]]

@@ -7,7 +7,6 @@ was certainly there, so that Prometheus' ``increase()`` does not invent any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bridge.mapping import MetricRule
@@ -32,12 +31,20 @@ class Step(NamedTuple):
     whole: bool
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Seen:
-    value: int
-    epoch: int | None
-    restarts: bool
-    """Whether the number was seen to start over with a new epoch: until then it may be one that runs on through all."""
+    """One number as it was last read.
+
+    Attributes:
+        restarts: whether it was seen to start over with a new epoch: until then it may be one that runs on through all.
+    """
+
+    def __init__(self, value: int, epoch: int | None, *, restarts: bool) -> None:
+        self.value = value
+        self.epoch = epoch
+        self.restarts = restarts
+
+    def copy(self) -> _Seen:
+        return _Seen(self.value, self.epoch, restarts=self.restarts)
 
 
 class Counting:
@@ -90,7 +97,7 @@ class Counting:
             return False
         self._other_starts[before] = self._seen
         known = self._other_starts.pop(started_at, None)
-        self._seen = {name: replace(seen) for name, seen in self._seen.items()} if known is None else known
+        self._seen = {name: seen.copy() for name, seen in self._seen.items()} if known is None else known
         while len(self._other_starts) > STARTS_MAX:
             del self._other_starts[next(iter(self._other_starts))]
         return known is None

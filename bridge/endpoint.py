@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 PORT = 4317
 """OTLP/gRPC's own."""
@@ -28,8 +27,7 @@ _TARGET = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """The files of an encrypted connection, all PEM. They are read at each new connection, so they may be renewed.
 
     Attributes:
@@ -43,8 +41,7 @@ class Tls:
     client_key_path: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where the collector is.
 
     Attributes:
@@ -106,10 +103,10 @@ def decided(endpoint: Endpoint, *, insecure: bool | None, files: Tls) -> Endpoin
         files: what an encrypted connection uses.
     """
     if endpoint.decided_by == "scheme":
-        return replace(endpoint, tls=files if endpoint.tls else None)
+        return endpoint._replace(tls=files if endpoint.tls else None)
     if insecure is None:
         return endpoint
-    return replace(endpoint, tls=None if insecure else files, decided_by="setting")
+    return endpoint._replace(tls=None if insecure else files, decided_by="setting")
 
 
 def guess(endpoint: Endpoint) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 
 from bridge.errors import BridgeError, FileMissing, SnapshotError
 from bridge.logs import Repeats
@@ -17,14 +16,14 @@ SLIP_INTERVALS = 3
 """For so many intervals a missing or broken file may be a slip; then its gauges end."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Bad:
     """The looks in a row that found no whole file."""
 
-    since_seconds: float
-    looks: int
-    reason: str
-    said: bool
+    def __init__(self, since_seconds: float) -> None:
+        self.since_seconds = since_seconds
+        self.looks = 0
+        self.reason = ""
+        self.said = False
 
 
 class Freshness:
@@ -62,7 +61,7 @@ class Freshness:
 
     def bad(self, now: float, error: BridgeError) -> None:
         """Note that there is no whole file. Missing is DEBUG, else an ERROR, each kind once a minute at most."""
-        bad = self._bad = self._bad or _Bad(now, 0, "", said=False)
+        bad = self._bad = self._bad or _Bad(now)
         bad.looks += 1
         bad.reason = str(error)
         if isinstance(error, FileMissing):

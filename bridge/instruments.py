@@ -8,7 +8,6 @@ attributes are set there too, and the message is kept from tick to tick, which s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -172,7 +171,6 @@ class Instruments:
         return next(rule for rule in self._table.metrics if rule.name == name)
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Series:
     """What there is of one set of attributes.
 
@@ -180,15 +178,18 @@ class _Series:
     the SDK makes points for ever, and its totals never start again.
     """
 
-    labels: Labels
-    attributes: Sequence[KeyValue]
-    """The labels, encoded once: the SDK, which would clean, sort and encode them for each point anew, knows none."""
-    starts: dict[str, int]
-    counting: Counting
-    gauges: Mapping[str, float] = field(default_factory=dict)
-    reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
-    encoded: ExportMetricsServiceRequest | None = None
-    """The last request: from tick to tick its numbers change, and nothing else."""
+    def __init__(
+        self, labels: Labels, attributes: Sequence[KeyValue], starts: dict[str, int], counting: Counting
+    ) -> None:
+        self.labels = labels
+        self.attributes = attributes
+        """Encoded once: the SDK, which would clean, sort and encode the labels for each point anew, knows none."""
+        self.starts = starts
+        self.counting = counting
+        self.gauges: Mapping[str, float] = {}
+        self.reader = InMemoryMetricReader()
+        self.encoded: ExportMetricsServiceRequest | None = None
+        """The last request: from tick to tick its numbers change, and nothing else."""
 
 
 def points_of(metric: Metric) -> Sequence[Point]:

@@ -9,32 +9,62 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import select
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from typing import TextIO
 
 REPEAT_SECONDS = 60.0
 """What goes on being wrong is said again at most this often."""
 
 _STDERR = 2
+_UNPRINTABLE = re.compile("[\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029]")
 _QUIET = ("hpack", "h2", "opentelemetry")
 """Libraries whose DEBUG and INFO lines nobody asked for: hpack writes one for each header of each call."""
 
 
-class TextFormatter(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Shows no secret, whoever says it: a collector may quote in its answer what it was sent.
+
+    Args:
+        secrets: texts that no line shows.
+    """
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        super().__init__()
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def message(self, record: logging.LogRecord) -> str:
+        """What the record says."""
+        return self._without_secrets(record.getMessage())
+
+    def traceback(self, record: logging.LogRecord) -> str | None:
+        """Its traceback, if there is one."""
+        return self._without_secrets(self.formatException(record.exc_info)) if record.exc_info else None
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "(not shown)")
+        return text
+
+
+class TextFormatter(_Discreet):
     """``2025-01-31T12:00:00.123Z WARNING bridge.loop: message``: one line, then a traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        # A line break from outside (a file's name, a peer's message) must not look like a line of ours.
-        message = record.getMessage().replace("\n", "\\n").replace("\r", "\\r")
+        # What comes from outside (a file's name, a peer's message) must neither look like a line of ours nor move the
+        # cursor of whoever reads it.
+        message = _UNPRINTABLE.sub(_escape, self.message(record))
         line = f"{_when(record)} {record.levelname} {record.name}: {message}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        traceback = self.traceback(record)
+        if traceback is None:
+            return line
+        return "\n".join((line, *(_UNPRINTABLE.sub(_escape, each) for each in traceback.split("\n"))))
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Discreet):
     """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, and ``traceback`` if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -43,11 +73,16 @@ class JsonFormatter(logging.Formatter):
             "time": _when(record),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self.message(record),
         }
-        if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)
+        traceback = self.traceback(record)
+        if traceback is not None:
+            told["traceback"] = traceback
         return json.dumps(told)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def _when(record: logging.LogRecord) -> str:
@@ -100,10 +135,17 @@ def _about_lost(count: int) -> logging.LogRecord:
     return logging.LogRecord("bridge", logging.WARNING, __file__, 0, message, (count,), None)
 
 
-def set_up(level: str, form: str = "text", stream: TextIO | None = None) -> None:
-    """Send all lines of at least this level to the stream (stderr by default), as ``text`` or as ``json``."""
+def set_up(level: str, form: str = "text", stream: TextIO | None = None, secrets: Collection[str] = ()) -> None:
+    """Send all lines of at least this level to the stream (stderr by default), as ``text`` or as ``json``.
+
+    Args:
+        level: the name of the least important one.
+        form: ``text`` or ``json``.
+        stream: None: stderr.
+        secrets: what no line shows.
+    """
     handler = DescriptorHandler(_STDERR) if stream is None else logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter(secrets) if form == "json" else TextFormatter(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -113,10 +155,10 @@ def set_up(level: str, form: str = "text", stream: TextIO | None = None) -> None
     logging.raiseExceptions = False
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Said:
-    at_seconds: float
-    unsaid: int = 0
+    def __init__(self, at_seconds: float) -> None:
+        self.at_seconds = at_seconds
+        self.unsaid = 0
 
 
 class Repeats:

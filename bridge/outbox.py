@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REQUEST_OVERHEAD_BYTES = 240
 """What a waiting request costs beside its body: 169 B of objects (tracemalloc, CPython 3.11), up to 48 B as its share
@@ -24,8 +24,7 @@ SHUTDOWN = "shutdown"
 DROP_REASONS = (QUEUE_FULL, TOO_LARGE, REFUSED, INTERNAL_ERROR, SHUTDOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One encoded OTLP export, as it waits."""
 
     number: int

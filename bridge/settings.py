@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -17,9 +16,11 @@ from bridge.mapping import DEFAULT
 from bridge.mapping import Mapping as Table
 from bridge.transports import metadata
 
+_SECRET_CHARACTERS_MIN = 4
+"""What is shorter hides nothing, and would blot out words."""
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+
+class Settings(NamedTuple):
     """What the bridge was told. `KNOBS` has each one's unit, default and check."""
 
     endpoint: Endpoint
@@ -28,7 +29,7 @@ class Settings:
     client_certificate_path: Path | None
     client_key_path: Path | None
     transport: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
     call_timeout_seconds: float
     gzip: bool
     service_name: str | None
@@ -51,6 +52,10 @@ class Settings:
     health_port: int
     health_host: str
     sdk_disabled: bool
+
+    def __repr__(self) -> str:
+        told = self._asdict().items()
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in told if not KNOBS[name].secret)})"
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str]) -> Settings:
@@ -85,6 +90,13 @@ class Settings:
     def tls_files(self) -> Tls:
         """Those that are set, used or not."""
         return Tls(self.ca_path, self.client_certificate_path, self.client_key_path)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What no log may show: the headers' values, and what stands in them behind a word such as Bearer."""
+        values = {value for _, value in self.headers}
+        parts = {part for value in values for part in value.split()[1:]}
+        return frozenset(text for text in values | parts if len(text) >= _SECRET_CHARACTERS_MIN)
 
     def resource(self, *, host_name: str) -> dict[str, str]:
         """What the metrics speak of. The instance is the host (the pod), so that a restart makes no new series."""

@@ -23,7 +23,7 @@ from bridge import spool_records
 from bridge.errors import SpoolError
 from bridge.outbox import Request
 
-_SEGMENT = re.compile(r"([0-9]{12})\.segment")
+_SEGMENT = re.compile(r"(0[0-9]{11})\.segment")  # ours never get beyond: what somebody names higher is no segment
 _MARK = "acknowledged"
 _SEGMENTS_PER_BOUND = 16
 _SEGMENT_BYTES_MIN, _SEGMENT_BYTES_MAX = 4096, 1024 * 1024
@@ -99,7 +99,7 @@ class Spool:
         self._segment_bytes = min(max(share, _SEGMENT_BYTES_MIN), _SEGMENT_BYTES_MAX)
         self._segments: deque[_Segment] = deque()
         self._active = self._mark = -1  # descriptors
-        self._dictionaries: set[bytes] = set()  # those in the active segment
+        self._dictionaries: dict[bytes, int] = {}  # those in the active segment, and where they stand
         self._stale_mark = False  # left behind without a segment
         self._next_name = 1
         self._offset = 0
@@ -286,7 +286,8 @@ class Spool:
                 break
             data += record
             ends.append((len(data), request.number))
-            self._dictionaries.add(request.dictionary)
+            if self._needs_dictionary(request):
+                self._dictionaries[request.dictionary] = self._segments[-1].size_bytes
         try:
             self._make_room(len(data))
             self._append(data, ends)
@@ -297,9 +298,14 @@ class Spool:
 
     def _record(self, request: Request) -> bytes:
         record = spool_records.request_record(request, request.number + self._offset)
-        if not request.dictionary or request.dictionary in self._dictionaries:
+        if not self._needs_dictionary(request):
             return record
         return spool_records.dictionary_record(request.dictionary) + record
+
+    def _needs_dictionary(self, request: Request) -> bool:
+        """Whether it is to be written, once more after some bytes: so damage to one does not cost a whole segment."""
+        at = self._dictionaries.get(request.dictionary, -_CHUNK_BYTES)
+        return bool(request.dictionary) and self._segments[-1].size_bytes - at >= _CHUNK_BYTES
 
     def _append(self, data: bytes, ends: Sequence[tuple[int, int]]) -> None:
         segment = self._segments[-1]

@@ -1,7 +1,7 @@
 """The records of a spool's segments, and the way back from bytes that may be torn or corrupted. No I/O.
 
 `docs/spool.md` has the format. Each record carries its own checksum, and begins with bytes that the next good one can
-be found by: damage costs the records that it touched, and no others.
+be found by: damage costs the records that it touched, and those that need a dictionary of which no copy is left.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def marked(data: bytes) -> int | None:
 
 def scan(data: bytes) -> Found:
     """Find every whole record, whatever stands between them. Never raises."""
-    requests: list[Request] = []
+    records: list[tuple[int, int, int, bytes]] = []
     dictionaries = {0: b""}
     damaged, torn, position = 0, False, 0
     while position < len(data):
@@ -79,11 +79,17 @@ def scan(data: bytes) -> Found:
         position = end
         if kind == _DICTIONARY:
             dictionaries[dictionary] = payload
-        elif kind == _REQUEST and dictionary in dictionaries:
-            requests.append(Request(sequence, payload, raw_bytes, dictionaries[dictionary]))
+        elif kind == _REQUEST:
+            records.append((sequence, raw_bytes, dictionary, payload))
         else:
             damaged += 1
-    return Found(tuple(requests), damaged, torn)
+    # Only now: where a dictionary is damaged, a later copy of it serves as well.
+    requests = tuple(
+        Request(sequence, payload, raw_bytes, dictionaries[dictionary])
+        for sequence, raw_bytes, dictionary, payload in records
+        if dictionary in dictionaries
+    )
+    return Found(requests, damaged + len(records) - len(requests), torn)
 
 
 def _record(kind: int, sequence: int, raw_bytes: int, dictionary: int, payload: bytes) -> bytes:

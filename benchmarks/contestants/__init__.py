@@ -46,6 +46,6 @@ CONTESTANTS = (
                module="opentelemetry.exporter.otlp.proto.grpc"),
     Contestant("telegraf", "Telegraf, custom build", (*_PYTHON, "benchmarks.contestants.telegraf"),
                program="telegraf"),
-    Contestant("bare-loop", "bare loop (reads nothing)", (*_PYTHON, "benchmarks.contestants.bare_loop"),
+    Contestant("bare-loop", "bare loop (reads nothing)", (*_PYTHON, "benchmarks.floor.bare_loop"),
                is_bridge=False),
 )  # fmt: skip

@@ -17,6 +17,11 @@ FILE_BYTES_MAX = 4 << 20
 """The largest bundles have some 300 kB."""
 CERTIFICATE_VARIABLE = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
 KEY_VARIABLE = "OTEL_EXPORTER_OTLP_CLIENT_KEY"
+_VARIABLES = {
+    "ca_path": "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "client_certificate_path": CERTIFICATE_VARIABLE,
+    "client_key_path": KEY_VARIABLE,
+}
 
 _BLOCK = rb"-----BEGIN (?:[A-Z0-9]+ )*%b-----\s[^-]+-----END (?:[A-Z0-9]+ )*%b-----"
 _CERTIFICATE = re.compile(_BLOCK % (b"CERTIFICATE", b"CERTIFICATE"))
@@ -111,6 +116,12 @@ def faults(tls: Tls, *, used: bool) -> dict[str, str]:
 
         found = check(tls)
     return found
+
+
+def complaint(tls: Tls) -> str:
+    """Everything that is wrong with the files of a connection, each with its setting and its path; empty: nothing."""
+    found = faults(tls, used=True).items()
+    return "; ".join(f"{_VARIABLES[field]}={getattr(tls, field)}: {fault}" for field, fault in found)
 
 
 def _faults_of_form(tls: Tls) -> Iterator[tuple[str, str]]:

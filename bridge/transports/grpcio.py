@@ -49,8 +49,8 @@ it is sent again all the same, only counted as perhaps sent twice."""
 _REFUSED_STREAM = "RST_STREAM with error code 7"
 _NO_ANSWER = re.compile(
     r"Stream removed \((?!RST_STREAM|Error parsing)"
-    r"|CLIENT: Received message larger than max|metadata size exceeds|Failed parsing HTTP/2|"
-    + re.escape(_REFUSED_STREAM)
+    r"|CLIENT: Received message larger than max|Decompressed message larger than max"
+    r"|metadata size exceeds|Failed parsing HTTP/2|" + re.escape(_REFUSED_STREAM)
 )
 """How it says that the connection broke, that an answer broke its bounds or HTTP/2's rules, or that the peer refused
 the stream: each comes with a status as if the peer had answered, and some of those would have the request dropped."""
@@ -266,9 +266,9 @@ def _target(endpoint: Endpoint) -> str:
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:
     """Read the files. Their faults are found before grpcio sees them: it would end the process with SIGABRT."""
-    faults = certificates.faults(tls, used=True)
-    if faults:
-        raise TransportError(f"TLS is not possible: {'; '.join(faults.values())}", may_have_arrived=False)
+    complaint = certificates.complaint(tls)
+    if complaint:
+        raise TransportError(f"TLS is not possible: {complaint}", may_have_arrived=False)
     try:
         chain, key = None, None
         if tls.client_certificate_path is not None:

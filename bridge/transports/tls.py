@@ -65,7 +65,9 @@ class Encryption:
                 encrypted.close()
             if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
                 raise DialError("closed the connection in the TLS handshake (does it speak TLS?)") from error
-            if isinstance(error, OSError | ValueError | certificates.CertificateError):
+            if isinstance(error, certificates.CertificateError):
+                raise DialError(f"TLS is not possible: {certificates.complaint(self._tls) or error}") from error
+            if isinstance(error, OSError | ValueError):
                 raise DialError(told(error)) from error
             raise
         return TlsSocket(encrypted)
@@ -188,8 +190,6 @@ class TlsSocket:
 def told(error: Exception) -> str:
     """Say in words what TLS complains of: the end of a sentence about the peer, or one about our files."""
     match error:
-        case certificates.CertificateError():
-            return f"TLS is not possible: {error}"
         case ssl.SSLCertVerificationError():
             hint = " (OTEL_EXPORTER_OTLP_CERTIFICATE names whom to trust)" if "issuer" in error.verify_message else ""
             return f"its certificate is not accepted: {error.verify_message.rstrip('.')}{hint}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.transports import Patience
 
@@ -14,8 +14,7 @@ LOOK_AGAIN_SECONDS = 0.1
 """How often a deadline is looked at whose descriptor stays readable: polling that one would spin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """How long each part of a call may take, in seconds, whatever time the call as a whole has."""
 
     resolve: float = 5.0

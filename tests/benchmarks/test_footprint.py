@@ -58,3 +58,12 @@ def test_what_waits_is_delivered_whole_and_each_request_is_as_long_as_the_others
     told = json.loads(ended.stdout)
     assert (told["queued"], told["dropped"], told["delivered"]) == (200, 0, 200)
     assert told["request_bytes_min"] == told["request_bytes_max"]
+
+
+@pytest.mark.parametrize("module", ["bare_loop", "imports_only"])
+def test_the_floor_imports_nothing_but_the_libraries(module: str):
+    program = f"import sys, benchmarks.floor.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    names = {name.partition(".")[0] for name in loaded.stdout.split()}
+    assert "h2" in names
+    assert not names & {"harness", "bridge", "pydantic", "yaml"}

@@ -159,3 +159,23 @@ def test_a_long_line_is_written_whole_where_there_is_room(pipe: Pipe):
 def test_a_pipe_without_a_reader_costs_the_lines_alone(pipe: Pipe):
     os.close(pipe.reader)
     pipe.log.warning("to nobody")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_is_shown_in_no_line_and_no_traceback(form: str):
+    stream = io.StringIO()
+    logs.set_up("INFO", form, stream, secrets={"Bearer hunter4", "hunter4"})
+    log = logging.getLogger("bridge.test")
+    log.warning("the collector says: %s", "bad token Bearer hunter4, hunter4!")
+    try:
+        int("hunter4")
+    except ValueError:
+        log.exception("broke off")
+    assert "hunter4" not in stream.getvalue()
+    assert "bad token (not shown), (not shown)!" in stream.getvalue()
+
+
+def test_what_would_move_a_cursor_or_begin_a_line_is_shown_as_an_escape():
+    log, stream = written("text")
+    log.warning("a\x1b[2Jb\u2028c\x85d\te\u00e9")
+    assert stream.getvalue().endswith(": a\\x1b[2Jb\\u2028c\\x85d\te\u00e9\n")

@@ -222,8 +222,8 @@ def test_a_log_that_raises_does_not_end_delivery(transport: FakeTransport):
 def test_a_body_that_cannot_be_read_any_more_is_dropped_after_some_tries(transport: FakeTransport):
     rig = Rig(transport, Bounds(reconnect_seconds=0.001, breaks_before_drop=3), logging.getLogger("bridge.sender"))
     rig.sender.put(b"x")
-    request = rig.sender._delivery._outbox._waiting[0]
-    object.__setattr__(request, "body", b"rotten")
+    waiting = rig.sender._delivery._outbox._waiting
+    waiting[0] = waiting[0]._replace(body=b"rotten")
     rig.sender.put(b"y")
     rig.sender.start()
     rig.delivered(1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -28,6 +30,17 @@ def encoded(number: int) -> bytes:
 def requests(first: int, last: int) -> list[Request]:
     packing = Packing()
     return [packing.pack(number, encoded(number)) for number in range(first, last + 1)]
+
+
+def similar() -> list[Request]:
+    """As ticks are: each is compressed against one dictionary."""
+    packing = Packing()
+    chance = Random(1)  # noqa: S311 - repeatable on purpose
+    shared = chance.randbytes(2000)
+    return [packing.pack(number, shared + chance.randbytes(200)) for number in range(1, 1001)]
+
+
+SIMILAR = similar()
 
 
 def begin(path: Path, bound_bytes: int = BOUND_BYTES) -> Spool:
@@ -60,6 +73,33 @@ def segments(path: Path) -> list[Path]:
 
 
 # What is found again
+
+
+def test_a_file_of_the_highest_name_is_left_alone_and_costs_nothing(path: Path):
+    path.mkdir()
+    (path / "999999999999.segment").touch()
+    spool = begin(path)
+    spool.write(requests(1, 5))
+    die(spool)
+    left, _ = found(path)
+    assert left == [encoded(number) for number in range(1, 6)]
+    assert (path / "999999999999.segment").exists()
+
+
+def test_a_damaged_dictionary_costs_nothing_where_a_copy_is_left(path: Path):
+    spool = Spool(SpoolFolder(path), 16 << 20)
+    spool.open()
+    for first in range(1, 1001, 10):
+        spool.write(SIMILAR[first - 1 : first + 9])
+    die(spool)
+    (segment,) = segments(path)
+    data = bytearray(segment.read_bytes())
+    first = next(found.start() for found in re.finditer(rb"\xf5SPL....\x01", bytes(data), re.DOTALL))
+    data[first + spool_records.HEAD_BYTES + 5] ^= 1
+    segment.write_bytes(data)
+    left, after = found(path)
+    assert after.stats().damaged == 1
+    assert len(left) == 1000
 
 
 def test_what_was_written_is_found_byte_for_byte_and_in_order_after_a_kill(path: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
@@ -42,7 +41,7 @@ def connect(server: RealServer, kind: str) -> Iterator[Connect]:
     made = []
 
     def connect(tls: Tls | None = None, **options: object) -> Transport:
-        made.append(MAKERS[kind](dataclasses.replace(server.endpoint, tls=tls), "interoperability/1", **options))
+        made.append(MAKERS[kind](server.endpoint._replace(tls=tls), "interoperability/1", **options))
         return made[-1]
 
     yield connect

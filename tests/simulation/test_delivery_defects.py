@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -132,7 +131,7 @@ class DripsTheBacklog(Delivery):
 
 class SendsAllAtOnce(Delivery):
     def __init__(self, bounds: Bounds, random: Random) -> None:
-        super().__init__(replace(bounds, batch_bytes=10**9), random)
+        super().__init__(bounds._replace(batch_bytes=10**9), random)
 
 
 class DropsARefusedRunWhole(Delivery):

@@ -56,7 +56,7 @@ class ForgetsTheDictionary(Spool):
     """In each segment but the first."""
 
     def _seal(self) -> None:
-        known = set(self._dictionaries)
+        known = dict(self._dictionaries)
         super()._seal()
         self._dictionaries |= known
 

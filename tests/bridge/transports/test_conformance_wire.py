@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,7 @@ def outcome(transport: Transport, wire: Wire, seconds: float = 2.0) -> str:
     return found.status or "?"
 
 
+BOMB = gzip.compress(bytes(5 << 20))
 H, OK = OK_HEADERS, (("grpc-status", "0"),)
 CASES: dict[str, tuple[Script, str | tuple[str, str]]] = {
     # OK counts as delivered, whatever stands beside it.
@@ -141,6 +143,10 @@ CASES: dict[str, tuple[Script, str | tuple[str, str]]] = {
     "OK with a message that is no gzip": (
         answering((*H, ("grpc-encoding", "gzip")), OK, body=b"\1\0\0\0\x02ab"),
         ("OK", "INTERNAL"),
+    ),
+    "OK with a message that unpacks to more than 4 MiB": (
+        answering((*H, ("grpc-encoding", "gzip")), OK, body=b"\1" + len(BOMB).to_bytes(4, "big") + BOMB),
+        ("OK", LOST),
     ),
     "OK with two messages": (answering(H, OK, body=bytes(10)), ("OK", LOST)),
     # Answers without a status, or with a broken one.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 from h2.errors import ErrorCodes
@@ -221,7 +220,7 @@ def test_a_hung_call_on_a_living_connection_is_taken_back_and_the_connection_kep
         peer.serve()
 
     server = wire.serve(script)
-    transport = wire.transport(server.port, timing=replace(QUICK, ping_after=(0.1, 9.0)))
+    transport = wire.transport(server.port, timing=QUICK._replace(ping_after=(0.1, 9.0)))
     assert failed_call(transport, wire, 0.5).may_have_arrived
     assert transport.call(b"", wire.allow()).status == 0
     assert len(server.peers) == 1

@@ -403,3 +403,19 @@ def test_ssl_is_loaded_only_where_tls_is_asked_for():
             [sys.executable, "-c", program, endpoint], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
         assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("field", ["ca_path", "client_certificate_path", "client_key_path"])
+def test_a_file_that_vanishes_is_told_with_its_setting_and_its_path(
+    make: Make, authority: Authority, wire: Wire, field: str, tmp_path: Path
+):
+    certificate, key = authority.client()
+    tls = authority.tls(certificate, key)._replace(**{field: tmp_path / "vanished.pem"})
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(TransportError) as raised:
+        make(listener.getsockname()[1], tls).call(b"x", wire.allow(5))
+    variable = {"ca_path": "", "client_certificate_path": "CLIENT_", "client_key_path": "CLIENT_"}[field]
+    kind = "KEY" if field == "client_key_path" else "CERTIFICATE"
+    assert (
+        f"TLS is not possible: OTEL_EXPORTER_OTLP_{variable}{kind}={tmp_path}/vanished.pem: "
+        "it cannot be read: no such file or directory"
+    ) in raised.value.reason
