@@ -15,6 +15,7 @@ from typing import Any
 
 from bridge.errors import Problem, SettingsError
 from bridge.mapping import DEFAULT, AttributeRule, FieldPath, Mapping, MetricRule
+from bridge.prometheus_names import RESERVED_LABELS, series_of
 
 VARIABLE = "BRIDGE_MAPPING_FILE"
 SIZE_MAX_BYTES = 256 * 1024
@@ -97,6 +98,7 @@ class _Judge:
         self._bound("attributes", attributes, 0, ATTRIBUTES_MAX)
         self._unique("metrics", [each.name for each in metrics])
         self._unique("attributes", [each.name for each, _ in attributes])
+        self._apart_in_prometheus(metrics, [each for each, _ in attributes])
         self._restarts(metrics)
         self._stable(metrics, [each for each, _ in attributes])
         return Mapping(
@@ -169,6 +171,26 @@ class _Judge:
                 same = "there already" if seen[flat] == name else f"the same as {seen[flat]!r} in Prometheus"
                 self._note(f"{key}[{number}]", "name", f"{name!r}, which is {same}; write another name")
             seen.setdefault(flat, name)
+
+    def _apart_in_prometheus(self, metrics: Sequence[MetricRule], attributes: Sequence[AttributeRule]) -> None:
+        """Units and kinds become part of a name there."""
+        seen: dict[str, str] = {}
+        for number, rule in enumerate(metrics):
+            if None in (rule.name, rule.kind, rule.unit):
+                continue
+            series = [name.lower() for name in series_of(rule)]
+            other, name = next(((seen[name], name) for name in series if name in seen), (rule.name, ""))
+            if re.sub("[^a-z0-9]", "_", other.lower()) != re.sub("[^a-z0-9]", "_", rule.name.lower()):
+                self._note(
+                    f"metrics[{number}]",
+                    "name",
+                    f"{rule.name!r}, which is {name} in Prometheus as {other!r} is; rename it",
+                )
+            seen |= dict.fromkeys(series, rule.name)
+        for number, attribute in enumerate(attributes):
+            if attribute.name in RESERVED_LABELS:
+                told = f"{attribute.name!r}, which is Prometheus' own; write another name"
+                self._note(f"attributes[{number}]", "name", told)
 
     def _restarts(self, metrics: Sequence[MetricRule]) -> None:
         counters = {rule.name for rule in metrics if rule.kind == "counter"}

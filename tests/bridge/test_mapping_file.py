@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -16,8 +18,9 @@ from hypothesis import strategies as st
 from bridge import mapping_file
 from bridge.errors import SettingsError
 from bridge.instruments import Instruments, points_of
-from bridge.mapping import DEFAULT, Mapping, spelled
+from bridge.mapping import DEFAULT, Mapping, MetricRule, spelled
 from bridge.metrics_file import Identity, Reading
+from bridge.prometheus_names import series_of
 from bridge.settings import Settings
 from bridge.snapshot import LeftOut, parse
 
@@ -129,6 +132,22 @@ def test_a_path_that_is_spelled_is_read_as_it_was(path: list[str | int]):
             7,
             "metrics[1].name is 'A_b', which is the same as 'a.b' in Prometheus; write another name",
         ),
+        (
+            GAUGE.replace("gauge", "counter") + GAUGE.replace('name = "loss"', 'name = "loss.total"'),
+            7,
+            "'loss.total', which is loss_total in Prometheus as 'loss' is; rename it",
+        ),
+        (
+            GAUGE + 'unit = "ms"\n' + GAUGE.replace('name = "loss"', 'name = "loss.milliseconds"'),
+            8,
+            "'loss.milliseconds', which is loss_milliseconds in Prometheus as 'loss' is; rename it",
+        ),
+        (
+            GAUGE.replace("gauge", "histogram") + "buckets = [1]\n" + GAUGE.replace('"loss"\nk', '"loss.count"\nk'),
+            8,
+            "'loss.count', which is loss_count in Prometheus as 'loss' is; rename it",
+        ),
+        (GAUGE + '[[attributes]]\nfield = "a"\nname = "le"\n', 7, "'le', which is Prometheus' own; write another name"),
         (GAUGE + '[[attributes]]\nfield = "loss"\nname = "x"\n', 6, "so that each new value would begin new series"),
         (GAUGE + '[[attributes]]\nfield = "a"\nname = "x"\nidentifies_job = 1\n', 8, "write true or false"),
         (
@@ -261,3 +280,24 @@ def test_without_a_mapping_file_none_is_read_or_parsed():
     script = "import sys; from bridge.settings import Settings; Settings.from_mapping({}); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
     assert not {"tomllib", "bridge.mapping_file"} & set(ended.stdout.split())
+
+
+def test_the_names_in_prometheus_are_those_of_the_document():
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    row = r"^\| `(ml\.[a-z_.]+)` \|[^|]*\|[^|]*\| `training_metrics[^|]*\| `([a-z_]+)` \|$"
+    told = dict(re.findall(row, text, re.MULTILINE))
+    assert {rule.name: series_of(rule)[0] for rule in DEFAULT.metrics} == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "name"),
+    [
+        ("gauge", "1", "speed_ratio"),
+        ("gauge", "{sample}/s", "speed_per_second"),
+        ("counter", "By", "speed_bytes_total"),
+        ("gauge", "furlong", "speed_furlong"),
+    ],
+)
+def test_a_unit_becomes_part_of_the_name_in_prometheus(kind: Literal["gauge", "counter"], unit: str, name: str):
+    rule = MetricRule(("speed",), "speed", kind, unit, "", (), None)
+    assert series_of(rule) == [name]
