@@ -207,6 +207,16 @@ def idle_seconds(cpu: int) -> float:
     raise ProcessLookupError(cpu)
 
 
+def mounted_file_systems() -> dict[Path, str]:
+    """Which kind of file system stands where, as /proc/self/mounts has it; the last one mounted at a place counts."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
+            _, place, kind, *_ = line.split(" ")
+            found[Path(place)] = kind
+    return found
+
+
 def soft_limit(pid: int, name: str) -> int | None:
     """A soft limit of /proc/PID/limits by the name that stands there; None: unlimited.
 

@@ -98,7 +98,7 @@ class Event:
       since when it may have been gone): a process of the bridge's tree was seen for the first time, or was gone while
       the root lived on
     - ``canary``: ``ok``, ``evidence``: whether an Export call of the harness's own came through on the bridge's way
-    - ``ground``: ``metrics_folder``, ``file_system``: where the shared metrics folder stood
+    - ``ground``: ``metrics_file``, and the ``file_system`` that it stood on
     - ``moment``: ``at`` (when the signal to end was to meet the bridge), ``ok``, ``evidence``
     - ``note``: ``text``
     """

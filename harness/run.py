@@ -101,6 +101,10 @@ class Run:
         self._up = self._rig.up(
             Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience, self._command)
         )
+        ground = self._up.ground
+        if ground.metrics_file_system:
+            file, kind = str(ground.metrics_file), ground.metrics_file_system
+            self._recorder.event("ground", metrics_file=file, file_system=kind)
         self._way_proven = self._prove_way()
 
     def start(self) -> None:

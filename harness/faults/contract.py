@@ -236,6 +236,8 @@ class Ground:
     """The bridge under test; None: it does not run yet."""
     collector_pods: CollectorPods | None = None
     """The collector's pods; None: on this rig it has none."""
+    metrics_file_system: str = ""
+    """What the metrics file's folder stands on, for the record; empty: the rig does not know."""
 
     @property
     def local_file(self) -> Path:

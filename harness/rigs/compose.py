@@ -89,6 +89,7 @@ class ComposeStanding(EmbeddedStanding):
     """
 
     _shared_folder = Path("volume", "metrics")
+    _in_memory = False
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class Setting:
 
     scenario: Scenario
     run_dir: Path
-    """Everything that the run writes goes here, the shared metrics folder too."""
+    """Everything that the run writes goes here, but for a shared metrics folder in memory."""
     seed: int
     processes: Processes
     """Starts the rig's processes, and stops them when the run ends, last first."""

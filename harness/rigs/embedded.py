@@ -7,9 +7,10 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from harness import own_orphans, procfs, unprivileged
+from harness import memory_folder, own_orphans, procfs, unprivileged
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 from harness.faults import FaultError, Ground
@@ -88,13 +89,16 @@ class EmbeddedStanding:
     _own_host = HOST
     """The address of this machine that sink and relay listen on."""
     _shared_folder = Path("metrics")
-    """The metrics file's, in the run's folder."""
+    """The metrics file's, in the run's folder, or in one of the run's own in memory."""
+    _in_memory = True
+    """Whether a tmpfs is taken for it where there is one."""
 
     def __init__(self, setting: Setting, job_command: Sequence[str]) -> None:
         self._setting = setting
         self._job_command = job_command
         self._run_dir = setting.run_dir
-        self._shared = self._run_dir / self._shared_folder
+        self._memory = memory_folder.make(self._run_dir, setting.processes.after_death if self._in_memory else None)
+        self._shared = self._memory.path / self._shared_folder
         if not setting.scenario.start.without_folder:
             self._shared.mkdir(parents=True, exist_ok=True)
         self._helpers: dict[str, Started] = {}
@@ -112,6 +116,7 @@ class EmbeddedStanding:
         try:
             self._start_sink()
             self.ground = self._ground(self._shared / "current.json", job, self._sink_port.number)
+            self.ground = replace(self.ground, metrics_file_system=self._memory.file_system)
         except BaseException:
             self.down()
             raise
@@ -215,10 +220,11 @@ class EmbeddedStanding:
         """There is none behind the sink."""
 
     def down(self) -> None:
-        """Close the control channels, give the port back."""
+        """Close the control channels, give the port back, remove the folder in memory."""
         for channel in self._controls:
             channel.close()
         self._sink_port.close()
+        self._memory.close()
 
     def _start_helper(self, role: str, *arguments: str) -> tuple[Control, int]:
         ours, theirs = socket.socketpair()

@@ -88,7 +88,8 @@ def left_of(run_dir: Path) -> list[str]:
     left = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if str(run_dir) in " ".join((*process.cmdline(), *process.environ().values())):
+            files = [file.path for file in process.open_files()]  # its log, for one
+            if str(run_dir) in " ".join((*process.cmdline(), *process.environ().values(), *files)):
                 left.append(" ".join(process.cmdline()))
     return left
 

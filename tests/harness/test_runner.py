@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import canary, verdict
+from harness import canary, memory_folder, verdict
 from harness.checks import Verdict
 from harness.faults import FaultError, Seen
 from harness.faults.http2_probe import Dialled
@@ -195,6 +195,25 @@ def test_a_bridge_that_ignores_the_signal_is_killed_after_its_grace(one_run: One
     assert record.meta.error is None
 
 
+def metrics_file_of(run_dir: Path) -> Path:
+    lines = map(json.loads, (run_dir / "events.jsonl").read_text().splitlines())
+    return Path(next(line["data"]["metrics_file"] for line in lines if line["kind"] == "ground"))
+
+
+def test_the_metrics_folder_stands_in_memory_where_it_can_and_is_gone_afterwards(
+    one_run: OneRun, short: Callable[..., Scenario]
+):
+    one_run(short())
+    record = load(one_run.run_dir)
+    (ground,) = [event.data for event in record.events if event.kind == "ground"]
+    folder = metrics_file_of(one_run.run_dir).parent.parent
+    if folder.parent in memory_folder.PLACES:
+        assert ground["file_system"] == "tmpfs"
+        assert not folder.exists()
+    else:
+        assert folder == one_run.run_dir
+
+
 def never_ready(record: RunRecord) -> str:
     (reason,) = [event.data["reason"] for event in record.events if event.data.get("action") == "never-ready"]
     return str(reason)
@@ -330,7 +349,7 @@ def test_runs_side_by_side_do_not_touch_each_other(one_run: OneRun, short: Calla
     record = load(other_dir)
     assert record.meta.error is None
     assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
-    assert {event.kind for event in record.events} == {"phase", "process", "member", "canary"}
+    assert {event.kind for event in record.events} == {"phase", "process", "member", "canary", "ground"}
 
 
 def test_a_folder_that_holds_a_run_is_refused(one_run: OneRun, short: Callable[..., Scenario]):
@@ -432,7 +451,7 @@ def test_a_bridge_that_is_to_obey_permissions_cannot_pass_them_by(one_run: OneRu
 def test_a_job_that_ends_with_an_error_is_no_fault_of_the_bridge(one_run: OneRun, short: Callable[..., Scenario]):
     with beside(one_run, short(timeline=[{"steady": 30.0}])):
         until_said(one_run, "steady-1")
-        shutil.rmtree(one_run.run_dir / "metrics")
+        shutil.rmtree(metrics_file_of(one_run.run_dir).parent)
     error = load(one_run.run_dir).meta.error
     assert "the job ended in the middle of the run with code 1" in error
     assert "current.tmp" in error
