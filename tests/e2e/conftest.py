@@ -11,7 +11,7 @@ import pytest
 from pytest_docker.plugin import get_docker_services
 
 from tests.e2e.engine import docker, missing
-from tests.e2e.stack import Stack
+from tests.e2e.stack import FILE, Stack
 
 ROOT = Path(__file__).parents[2]
 FILES = [str(ROOT / "docker-compose.yml"), str(Path(__file__).with_name("docker-compose.yml"))]
@@ -22,6 +22,9 @@ UP = "up --build --wait --wait-timeout 120"
 TEST_SECONDS = 600
 """The first test of a run also builds the images."""
 LOG_LINES = 40
+SPOILED = """{"timestamp": "2026-01-01T00:00:00Z",
+ "job_metadata": {"job_id": "training-job-123", "model_name": "resnet-50", "dataset": "imagenet"},
+ "training_metrics": {"training_loss": 0.5, "accuracy": true}}"""
 
 measured = pytest.StashKey[list[str]]()
 
@@ -96,9 +99,13 @@ def docker_cleanup() -> list[str]:
 
 @pytest.fixture(scope="session")
 def stack(docker_services, docker_compose_project_name: str) -> Stack:  # noqa: ANN001 - pytest-docker's own
-    """README's stack, up."""
+    """README's stack, up. In its beginning the job once wrote a field that cannot be carried: something to be shown."""
     made = Stack(docker_services._docker_compose, docker_compose_project_name)
     made(UP)
+    made.until_fresh("bridge", within=60)
+    with made.frozen("job"):
+        made.inside("job", "sh", "-c", f"cat > {FILE}", stdin=SPOILED)
+        made.found('ml_training_loss{instance="bridge"} == 0.5', within=40)
     return made
 
 

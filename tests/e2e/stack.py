@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from harness.observers.prometheus import Found, Prometheus
@@ -58,12 +59,14 @@ class Stack:
         """Run a command in a service's container."""
         return docker("exec", "--interactive", self.container(service), *command, stdin=stdin)
 
-    def freeze(self, service: str) -> None:
+    @contextlib.contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
         """Stop a service's process where it stands; its container goes on and takes commands."""
         self(f"kill --signal STOP {service}")
-
-    def thaw(self, service: str) -> None:
-        self(f"kill --signal CONT {service}")
+        try:
+            yield
+        finally:
+            self(f"kill --signal CONT {service}")
 
     def port(self, service: str, port: int) -> int:
         """Where a port of a service is on this machine; after a restart it is another one."""

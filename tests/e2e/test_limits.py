@@ -8,7 +8,7 @@ from harness.waiting import wait_until
 from tests.e2e.engine import Figures, figures
 from tests.e2e.stack import Stack
 
-STEADY_SECONDS = 40
+STEADY_SECONDS = 30
 CPU_PERCENT_MAX = 5
 MEMORY_MIB_MAX = 50
 NETWORK_MBIT_MAX = 1
@@ -17,7 +17,7 @@ KILLED = 137
 
 
 def test_at_a_write_and_a_look_a_second_the_documented_limits_are_kept(stack: Stack, figure: Callable[[str], None]):
-    stack.until_fresh("bridge", within=30)
+    stack.until_fresh("bridge", within=60)
     container = stack.container("bridge")
     samples: list[Figures] = []
 
@@ -57,7 +57,7 @@ def test_at_40_mib_the_bridge_lives_through_an_outage_and_at_16_it_is_killed_for
     stack("stop --timeout 5 collector")
     wait_until(lambda: len(stack.writes()) >= known + 15, within=60, every=0.5, what="15 writes in the outage")
     stack("start collector")
-    stack.until_fresh("bridge-40m", within=20)
+    stack.until_fresh("bridge-40m", within=40)
     assert stack.ending("bridge-40m") == before
     memory = figures(stack.container("bridge-40m")).memory_bytes / MIB
     figure(f"at a limit of 40 MiB: {memory:.1f} MiB after an outage, not killed; at 16 MiB: killed, exit {KILLED}")

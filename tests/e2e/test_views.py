@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from harness.waiting import wait_until
-from tests.e2e.stack import FILE, Stack, eventually
+from tests.e2e.stack import Stack, eventually
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "compose" / "grafana-dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -23,21 +21,11 @@ QUERIES = [
 VARIABLES = {"$job": ".+", "$instance": ".+", "$__rate_interval": "1m"}
 SELF_METRICS_SECONDS = 60
 """The bridge speaks of itself once in so long."""
-SPOILED = """{"timestamp": "2026-01-01T00:00:00Z",
- "job_metadata": {"job_id": "training-job-123", "model_name": "resnet-50", "dataset": "imagenet"},
- "training_metrics": {"training_loss": 0.5, "accuracy": true}}"""
 
 
 @pytest.fixture(scope="module")
-def spoken(stack: Stack) -> Iterator[Stack]:
-    """The bridge has spoken of itself after it left out a field."""
-    stack.until_fresh("bridge", within=60)
-    stack.freeze("job")
-    try:
-        stack.inside("job", "sh", "-c", f"cat > {FILE}", stdin=SPOILED)
-        stack.found('ml_training_loss{instance="bridge"} == 0.5', within=20)
-    finally:
-        stack.thaw("job")
+def spoken(stack: Stack) -> Stack:
+    """The bridge has spoken of the field that it once left out."""
     stack.found('ml_bridge_file_fields_left_out_total{instance="bridge"}', within=2 * SELF_METRICS_SECONDS)
     return stack
 
@@ -70,18 +58,12 @@ def test_the_dashboards_variables_find_the_bridge(spoken: Stack):
         assert {one.labels[label] for one in spoken.prometheus().query(metric)}
 
 
-def test_prometheus_has_the_alerts_and_only_the_field_that_is_left_out_raises_one(spoken: Stack):
+def test_prometheus_has_the_alerts_and_the_field_that_was_left_out_alone_raised_one(spoken: Stack):
     api = f"http://127.0.0.1:{spoken.port('prometheus', 9090)}/api/v1/rules"
-
-    def alerts() -> dict[str, str]:
-        groups = requests.get(api, timeout=5).json()["data"]["groups"]
-        rules = [rule for group in groups for rule in group["rules"]]
-        assert all(rule["health"] != "err" for rule in rules), rules
-        return {rule["name"]: rule["state"] for rule in rules if rule["type"] == "alerting"}
-
-    wait_until(lambda: alerts()["FieldsLeftOut"] == "firing", within=60, every=0.5, what="FieldsLeftOut fires")
-    states = alerts()
-    assert set(states) == {
+    groups = requests.get(api, timeout=5).json()["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert all(rule["health"] == "ok" for rule in rules), rules
+    assert {rule["name"] for rule in rules if rule["type"] == "alerting"} == {
         "BridgeSilent",
         "JobStale",
         "FieldsLeftOut",
@@ -89,4 +71,7 @@ def test_prometheus_has_the_alerts_and_only_the_field_that_is_left_out_raises_on
         "RequestsDropped",
         "BridgeNearMemoryLimit",
     }
-    assert {name for name, state in states.items() if state != "inactive"} == {"FieldsLeftOut"}
+    fired = 'ALERTS{alertstate="firing", instance="bridge"}[1h]'
+    found = spoken.found(fired, within=60)
+    assert {one.labels["alertname"] for one in found} == {"FieldsLeftOut"}
+    assert {one.labels["field"] for one in found} == {"training_metrics.accuracy"}
