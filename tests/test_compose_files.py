@@ -64,6 +64,21 @@ def test_the_memory_limit_of_the_alert_is_that_of_the_bridges():
     assert limits == {f"{int(re.fullmatch(r'vector[(]([0-9]+)[)]', limit)[1]) // MIB}m"}
 
 
+@pytest.mark.parametrize("name", ["bridge", "job"])
+def test_a_container_has_the_limits_and_the_hardening_of_its_manifest(name: str):
+    job = next(one for one in yaml.safe_load_all(text_of("k8s/base/job.yaml")) if one["kind"] == "Job")
+    pod = job["spec"]["template"]["spec"]
+    (manifest,) = (one for one in pod["initContainers"] + pod["containers"] if one["name"] == name)
+    service, limits = SERVICES[name], manifest["resources"]["limits"]
+    assert manifest["image"] == service["image"]
+    assert limits["memory"] == service["mem_limit"].replace("m", "Mi")
+    assert limits["cpu"] == f"{1000 * service['cpus']:.0f}m"
+    locked = manifest["securityContext"]
+    assert locked["readOnlyRootFilesystem"] is service["read_only"]
+    assert locked["capabilities"]["drop"] == service["cap_drop"]
+    assert locked["allowPrivilegeEscalation"] is False
+
+
 @pytest.mark.parametrize("path", ["compose/alerts.yml", "compose/grafana-dashboard.json"])
 def test_alerts_and_dashboard_ask_for_metrics_that_are_documented(path: str):
     documented = set(re.findall(r"`(?:ml|process)_\w+`", text_of("docs/metrics.md")))

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import requests
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from harness.waiting import wait_until
 from tests.e2e.stack import FILE, Stack
@@ -13,6 +15,7 @@ from tests.e2e.stack import FILE, Stack
 LOSS = 'ml_training_loss{instance="bridge"}'
 TOTAL = 'ml_training_processing_time_milliseconds_count{instance="bridge"}'
 OUTAGE_WRITES = 20
+LATE_SECONDS = 24 * 3600
 
 
 @pytest.fixture
@@ -50,11 +53,19 @@ def test_malformed_json_ends_the_gauges_with_one_error_line_and_not_the_bridge(q
     until_well_again(quiet_job, before)
 
 
-def test_a_collector_that_is_stopped_and_started_again_costs_no_write_of_the_job(
-    stack: Stack, figure: Callable[[str], None]
-):
-    """Both ways to Prometheus side by side: the scrape shows the gap, OTLP with its out-of-order window does not."""
+@pytest.fixture(scope="module")
+def both_ways(stack: Stack) -> Iterator[Stack]:
+    """The profile in which Prometheus gets everything by OTLP and scraped."""
     stack("--profile otlp up --wait --wait-timeout 120")
+    yield stack
+    stack("rm --stop --force bridge-otlp collector-otlp prometheus-otlp")
+
+
+def test_a_collector_that_is_stopped_and_started_again_costs_no_write_of_the_job(
+    both_ways: Stack, figure: Callable[[str], None]
+):
+    """Both ways to Prometheus side by side: the scrape shows the gap, OTLP does not."""
+    stack = both_ways
     stack.until_fresh("bridge-otlp", within=60, service="prometheus-otlp")
     before = stack.ending("bridge-otlp")
     stack("stop --timeout 5 collector collector-otlp")
@@ -77,7 +88,25 @@ def test_a_collector_that_is_stopped_and_started_again_costs_no_write_of_the_job
         f"Collector away for {back - went:.0f} s: {len(during)} writes of the job; in Prometheus by OTLP"
         f" {len(during & seen(stack, ''))}, scraped {len(scraped)}; new values within {recovered - back:.1f} s"
     )
-    stack("rm --stop --force bridge-otlp collector-otlp prometheus-otlp")
+
+
+def test_prometheus_takes_what_comes_hours_late(both_ways: Stack):
+    """Without its out-of-order window it would refuse what is more than an hour older than the newest of any series."""
+    stack = both_ways
+    stack.until_fresh("bridge-otlp", within=60, service="prometheus-otlp")
+    late = time.time() - LATE_SECONDS
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="late")
+    metric.gauge.data_points.add(as_double=0.5, time_unix_nano=int(late * 1e9))
+    answer = requests.post(
+        f"http://127.0.0.1:{stack.port('prometheus-otlp', 9090)}/api/v1/otlp/v1/metrics",
+        data=request.SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf"},
+        timeout=10,
+    )
+    assert answer.status_code == 200, answer.text
+    (found,) = stack.prometheus("prometheus-otlp").query("late", at=late + 1)
+    assert found.samples[0][1] == 0.5
 
 
 def wait_for_writes(stack: Stack, count: int) -> set[float]:

@@ -107,7 +107,9 @@ def test_everything_that_an_image_loads_at_its_start_is_compiled(image: str, pac
 
 
 def test_the_bridge_needs_no_file_of_its_own_to_be_writable(run: Callable[..., str]):
-    container = run("--network", "none", "--env", "COLLECTION_INTERVAL=0.1", BRIDGE)
+    container = run(
+        "--network", "none", "--env", "COLLECTION_INTERVAL=0.1", "--env", "BRIDGE_SHUTDOWN_BUDGET=1", BRIDGE
+    )
     healthy(container)
     docker("stop", container)
     changed = docker("diff", container).split()
