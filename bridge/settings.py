@@ -322,7 +322,11 @@ KNOBS: Mapping[str, Knob] = {
         ("COLLECTION_INTERVAL",), "seconds", "10", "a number of seconds from 0.05 to 86400", _number(0.05, 86_400)
     ),
     "log_level": Knob(
-        ("LOG_LEVEL",), "", "INFO", "one of DEBUG, INFO, WARNING, ERROR", _one_of(*_LEVELS, also={"warn": "WARNING"})
+        ("LOG_LEVEL",),
+        "",
+        "INFO",
+        "one of DEBUG, INFO, WARNING (or WARN), ERROR, CRITICAL",
+        _one_of(*_LEVELS, also={"warn": "WARNING"}),
     ),
     "log_format": Knob(("BRIDGE_LOG_FORMAT",), "", "text", "text or json", _one_of("text", "json")),
     "stale_after_seconds": Knob(

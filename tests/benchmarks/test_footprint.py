@@ -18,9 +18,22 @@ from harness.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("measured", "bound", "holds"), [(1.2, 1.2, True), (1.21, 1.2, False), (9.9, None, True)])
-def test_a_figure_holds_up_to_its_bound(measured: float, bound: float | None, *, holds: bool):
-    assert Line("a figure", measured, bound, "", "").holds is holds
+@pytest.mark.parametrize(
+    ("measured", "bound", "noise", "verdict"),
+    [
+        (1.2, 1.2, 0.0, "<="),
+        (1.21, 1.2, 0.0, "BEYOND"),
+        (9.9, None, 0.5, ""),
+        (1.1, 1.2, 0.02, "<="),
+        (1.21, 1.2, 0.13, "UNDECIDED"),
+        (1.19, 1.2, 0.13, "UNDECIDED"),
+        (1.4, 1.2, 0.13, "BEYOND"),
+    ],
+)
+def test_a_figure_holds_up_to_its_bound_where_the_noise_leaves_that_to_be_said(
+    measured: float, bound: float | None, noise: float, verdict: str
+):
+    assert Line("a figure", measured, bound, "", "", noise).verdict == verdict
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
