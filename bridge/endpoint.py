@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 PORT = 4317
 """OTLP/gRPC's own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from bridge.errors import FileChanging, FileMissing, FileTooLarge, FileUnreadable, MetricsFileError, NotARegularFile
@@ -59,7 +58,12 @@ class MetricsFile:
     """
 
     def __init__(
-        self, path: Path, size_max_bytes: int, *, monotonic: Callable[[], float], time_ns: Callable[[], int]
+        self,
+        path: str | os.PathLike[str],
+        size_max_bytes: int,
+        *,
+        monotonic: Callable[[], float],
+        time_ns: Callable[[], int],
     ) -> None:
         self.path = path
         self.size_max_bytes = size_max_bytes
@@ -82,7 +86,7 @@ class MetricsFile:
         """One look; None where the file changed under it, so that bytes and identity may not belong together."""
         try:
             # Before the open: opening a device can set it off, and opening a FIFO releases the one who writes to it.
-            self._check(self.path.stat())
+            self._check(os.stat(self.path))  # noqa: PTH116 - pathlib is not loaded
             # O_NONBLOCK for what may have been put in its place since. Symbolic links are followed: swapping one is a
             # way to publish a file (Kubernetes' own volumes do it).
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from bridge import endpoint
@@ -15,6 +14,10 @@ from bridge.errors import Problem, SettingsError
 from bridge.mapping import DEFAULT
 from bridge.mapping import Mapping as Table
 from bridge.transports import metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 _SECRET_CHARACTERS_MIN = 4
 """What is shorter hides nothing, and would blot out words."""
@@ -34,7 +37,7 @@ class Settings(NamedTuple):
     gzip: bool
     service_name: str | None
     resource_attributes: tuple[tuple[str, str], ...]
-    metrics_file_path: Path
+    metrics_file_path: str
     collection_interval_seconds: float
     log_level: str
     log_format: str
@@ -154,14 +157,21 @@ def _one_of(*words: str, also: Mapping[str, str] | None = None) -> Callable[[str
     return read
 
 
-def _path(text: str) -> Path:
+def _path(text: str) -> str:
+    """Of the file that every bridge has: pathlib is the fiftieth part of the start."""
     if "\0" in text or text.endswith("/"):
         raise ValueError(text)
-    return Path(text)
+    return text
 
 
 def _path_or_none(text: str) -> Path | None:
-    return _path(text) if text else None
+    return _as_path(_path(text)) if text else None
+
+
+def _as_path(text: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415 - see _path
+
+    return Path(text)
 
 
 def _tls_files(values: Mapping[str, Any]) -> Tls:
@@ -209,7 +219,7 @@ def _table(text: str) -> Table:
         return DEFAULT
     from bridge import mapping_file  # noqa: PLC0415 - and tomllib with it: only those pay who have such a file
 
-    return mapping_file.load(_path(text))
+    return mapping_file.load(_as_path(_path(text)))
 
 
 def _address(text: str) -> str:
@@ -238,7 +248,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 def _folder(text: str) -> Path:
     if "\0" in text:
         raise ValueError(text)
-    return Path(text)
+    return _as_path(text)
 
 
 KNOBS: Mapping[str, Knob] = {
@@ -374,7 +384,7 @@ KNOBS: Mapping[str, Knob] = {
         "",
         "",
         "the path of a file; empty: none",
-        lambda text: _path(text) if text else None,
+        _path_or_none,
     ),
     "table": Knob(
         ("BRIDGE_MAPPING_FILE",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from bridge.__main__ import main
 from bridge.metrics_file import MetricsFile, Reading
@@ -12,8 +13,8 @@ look = MetricsFile.read
 
 def read(self: MetricsFile) -> Reading:
     """Open it first, as open() of any program does."""
-    if self.path.exists() and not self.path.is_dir():
-        self.path.open("rb").close()
+    if Path(self.path).exists() and not Path(self.path).is_dir():
+        Path(self.path).open("rb").close()
     return look(self)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from bridge.__main__ import main
 from bridge.metrics_file import MetricsFile, Reading
@@ -12,8 +13,8 @@ look = MetricsFile.read
 
 def read(self: MetricsFile) -> Reading:
     """Read what the link led to at first."""
-    if self.path.is_symlink() and self.path.exists():
-        self.path = self.path.resolve()
+    if Path(self.path).is_symlink() and Path(self.path).exists():
+        self.path = Path(self.path).resolve()
     return look(self)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from bridge.__main__ import main
 from bridge.metrics_file import MetricsFile, Reading
@@ -14,8 +15,8 @@ look = MetricsFile.read
 
 def read(self: MetricsFile) -> Reading:
     """Read a lot of it, then look."""
-    if self.path.is_file():
-        with self.path.open("rb") as file:
+    if Path(self.path).is_file():
+        with Path(self.path).open("rb") as file:
             file.read(READ_BYTES)
     return look(self)
 

@@ -305,7 +305,16 @@ def test_the_running_bridge_has_nothing_in_memory_that_it_cannot_afford():
     )
     assert "opentelemetry.sdk.metrics" in loaded
     assert "h2.connection" in loaded
-    assert not loaded & {"ssl", "asyncio", "argparse", "grpc", "http.server", "tomllib", "importlib.metadata"}
+    assert not loaded & {
+        "ssl",
+        "asyncio",
+        "argparse",
+        "grpc",
+        "http.server",
+        "tomllib",
+        "importlib.metadata",
+        "pathlib",
+    }
     assert not {module for module in loaded if module.startswith("bridge.spool")}
 
 

@@ -22,7 +22,7 @@ def refused(environ: dict[str, str]) -> dict[str, str]:
 def test_without_any_variable_the_defaults_hold():
     settings = Settings.from_mapping({})
     assert str(settings.endpoint) == "http://localhost:4317"
-    assert settings.metrics_file_path == Path("/shared/metrics/current.json")
+    assert settings.metrics_file_path == "/shared/metrics/current.json"
     assert settings.collection_interval_seconds == 10
     assert settings.log_level == "INFO"
     assert settings.call_timeout_seconds == 10
@@ -50,7 +50,7 @@ def test_the_five_of_the_contract():
     )
     assert (settings.endpoint.host, settings.endpoint.port, settings.endpoint.tls) == ("otel-collector", 4317, None)
     assert settings.service_name == "digits"
-    assert settings.metrics_file_path == Path("/shared/now.json")
+    assert settings.metrics_file_path == "/shared/now.json"
     assert settings.collection_interval_seconds == 0.25
     assert settings.log_level == "DEBUG"
 
@@ -153,7 +153,7 @@ def test_what_is_no_utf_8_in_the_environment_is_refused_where_it_would_be_sent(n
 
 def test_a_path_need_not_be_utf_8():
     path = b"/metrics/\xff.json".decode("utf-8", "surrogateescape")
-    assert Settings.from_mapping({"METRICS_FILE_PATH": path}).metrics_file_path == Path(path)
+    assert Settings.from_mapping({"METRICS_FILE_PATH": path}).metrics_file_path == path
 
 
 def test_its_secrets_are_the_headers_values_and_the_tokens_in_them():
