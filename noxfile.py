@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 
 import nox
 
@@ -98,14 +97,37 @@ def compose(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "--durations=10", *(session.posargs or ("tests/e2e",)))
 
 
+IN_A_CLUSTER = (
+    "steady",
+    "real-training",
+    "missing-file",
+    "malformed-json",
+    "collector-pods",
+    "network/latency",
+    "network/cut",
+    "network/half-open",
+    "shutdown/pod-deleted",
+    "memory-limit/64-mib",
+)
+"""What is run on the kubernetes rig unless the arguments say otherwise: one or two of each kind."""
+
+
+@nox.session
+def kubernetes(session: nox.Session) -> None:
+    """Test the manifests on the cluster that kubectl reaches, then run scenarios there. Arguments: scenarios to run."""
+    install(session, "dev")
+    session.run("python", "-m", "harness", "doctor", "--rig", "kubernetes")
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "--durations=10", "tests/cluster")
+    session.run("python", "-m", "harness", "run", "--rig", "kubernetes", *(session.posargs or IN_A_CLUSTER))
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the bridge costs: against others, as its input grows, room by room, and against itself."""
     install(session, "bench")
     session.run("python", "tools/contestants.py", success_codes=[0, 1])  # without Go Telegraf is named as not run
-    pathlib.Path("runs").mkdir(exist_ok=True)
     session.run("python", "-m", "pytest", "-q", "benchmarks/micro.py", "--benchmark-json=runs/micro.json")
-    session.run("python", "-m", "benchmarks.compare", "--prove", "3", "--out", "runs/compare.json")
     session.run("python", "-m", "benchmarks.growth")
     session.run("python", "-m", "benchmarks.contest", *session.posargs)
 
@@ -115,13 +137,6 @@ def load(session: nox.Session) -> None:
     """Find out how many sidecars a Collector carries, with what `nox -s tools` builds. Arguments: `benchmarks.load`."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks.load", *session.posargs)
-
-
-@nox.session
-def report(session: nox.Session) -> None:
-    """Make the release report of what `bench`, `load`, `soak` and `mutants` left in runs/; gating figures decide."""
-    install(session, "bench")
-    session.run("python", "-m", "benchmarks.report", *session.posargs)
 
 
 @nox.session

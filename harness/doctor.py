@@ -15,6 +15,7 @@ from harness.programs import COLLECTOR, PROMETHEUS, TOXIPROXY, Program
 from harness.provenance import SOURCE_TREE
 from harness.rigs import RIGS, Rig
 from harness.rigs.compose import Compose
+from harness.rigs.kubernetes import Kubernetes
 from harness.rigs.real_collector import configuration, placeholders
 from harness.scenario import RigName
 
@@ -56,7 +57,7 @@ def draw(findings: Sequence[Finding]) -> str:
 
 
 def _of_rig(rig: Rig, folders: Sequence[Path]) -> Finding:
-    if rig.name == "compose" and isinstance(rig, Compose):
+    if isinstance(rig, Compose | Kubernetes):
         lacking = rig.lacking()
         return Finding(rig.name, () if lacking else rig.versions(), lacking, tuple(_about_machine()))
     if rig.name != "local":

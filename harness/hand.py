@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness import control
+from harness import clocks, control
 from harness.child_environment import child_environment
 from harness.control import Control, ControlError
 
@@ -46,6 +45,7 @@ class Hand:
             "unlink": self._unlink,
             "stat": self._stat,
             "greet": self._greet,
+            "canary": self._canary,
             "signal": self._signal,
             "start": self._start,
             "ask": self._ask,
@@ -62,7 +62,7 @@ class Hand:
         return self._commands[do](arguments)
 
     def _clock(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        return {"monotonic": time.monotonic(), "unix_seconds": time.time()}
+        return {"monotonic": time.monotonic(), "unix_seconds": time.time(), "boot": clocks.boot()}
 
     def _read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -88,14 +88,23 @@ class Hand:
             found = Path(given["path"]).stat(follow_symlinks=given["follow"])
         except FileNotFoundError:
             return {"stat": None}
-        # As os.stat_result is made of, and the time of change with its nanoseconds, which that tuple leaves out.
-        return {"stat": list(found)[:10], "mtime_ns": found.st_mtime_ns}
+        # The ten of which an os.stat_result is made, and the times in nanoseconds, which those leave out.
+        return {"stat": list(found)[:10], "ns": [found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns]}
 
     def _greet(self, given: Mapping[str, Any]) -> dict[str, Any]:
         from harness.faults.http2_probe import Greeting, probe  # noqa: PLC0415 - it brings much that few commands need
 
         met = probe(given["host"], given["port"], Greeting(**given["greeting"]), within=given["within"])
         return {"end": met.end, "seconds": met.seconds, "received_bytes": met.received_bytes}
+
+    def _canary(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        from harness import canary  # noqa: PLC0415 - as above
+        from harness.faults.http2_probe import Dialled  # noqa: PLC0415 - as above
+
+        door = Dialled()
+        door.host, door.port = given["host"], given["port"]
+        seen = canary.send(door)
+        return {"ok": seen.ok, "evidence": seen.evidence}
 
     def _signal(self, given: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -141,11 +150,12 @@ def obey(lines: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
-def stay(let_go: Path = LET_GO) -> None:
+def stay(let_go: Path = LET_GO, say: Callable[[str], object] = sys.stderr.write) -> None:
     """Live until the file is there. A deleted pod tells its containers to end; this one is still needed then."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    say("here until it is let go\n")
     while not let_go.exists():
         over.wait(_LOOK_SECONDS)
 
@@ -164,8 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         from harness import sightings  # noqa: PLC0415 - only this part needs it; the first one stays for the whole run
 
         roles = dict(pair.split("=", maxsplit=1) for pair in chosen.role)
-        with contextlib.suppress(BrokenPipeError):  # nobody reads any more
-            sightings.observe(roles, sys.stdout)
+        sightings.observe(roles, sys.stdout)
     return 0
 
 

@@ -68,7 +68,14 @@ class JobControl:
 
     def writes(self) -> int:
         """How many writes the job has noted so far."""
-        return self._noted().count(b'"kind":"write"')
+        return self.noted().count(b'"kind":"write"')
+
+    def noted(self) -> bytes:
+        """The ledger so far."""
+        try:
+            return self._ledger.read_bytes()
+        except FileNotFoundError:
+            return b""
 
     def pause(self, paused: bool) -> None:
         """Stop or resume the job's writing.
@@ -112,7 +119,7 @@ class JobControl:
             raise JobError("the job has ended and takes no orders")
         if orders == self._taken == self._orders:
             return  # the job says nothing when nothing changes
-        begin = len(self._noted())
+        begin = len(self.noted())
         self._orders = orders
         self._write()
         wait_until(
@@ -131,13 +138,6 @@ class JobControl:
 
     def _taken_up(self, begin: int) -> bool:
         """Whether the ledger, from that byte on, says that the orders hold."""
-        lines = self._noted()[begin:].split(b"\n")[:-1]
+        lines = self.noted()[begin:].split(b"\n")[:-1]
         said = [json.loads(line) for line in lines if b'"control"' in line]
         return any(line.get("kind") == "control" and line.get("applied") == self._orders.as_json() for line in said)
-
-    def _noted(self) -> bytes:
-        """The ledger so far."""
-        try:
-            return self._ledger.read_bytes()
-        except FileNotFoundError:
-            return b""

@@ -125,6 +125,10 @@ class Jobs:
         """As `JobControl.writes`."""
         return self._now().writes()
 
+    def noted(self) -> bytes:
+        """As `JobControl.noted`."""
+        return self._now().noted()
+
     def pause(self, paused: bool) -> None:
         """As `JobControl.pause`."""
         self._now().pause(paused)

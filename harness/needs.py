@@ -25,6 +25,8 @@ def _of_the_way_it_goes(scenario: Scenario) -> Iterator[frozenset[Need]]:
     """What a cluster decides by itself: who starts first, and with which signal and when the bridge is told to end."""
     if scenario.start.job_after or scenario.stop.signal != "TERM" or scenario.stop.at in {"mid-write", "starting"}:
         yield frozenset({"own-processes"})
+    if scenario.stop.at == "deletion":
+        yield frozenset({"cluster"})
     in_run_folder = any(RUN_FOLDER in value for value in scenario.bridge.env.values())
     if scenario.start.without_folder or scenario.bridge.obeys_permissions or in_run_folder:
         yield frozenset({"local-files"})

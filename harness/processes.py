@@ -260,12 +260,14 @@ class Processes:
         self._keep(process, t, kept)
         return process
 
-    def adopt(self, process: Started, t: float) -> None:
+    def adopt(self, process: Started, t: float, *, elsewhere: bool = False) -> None:
         """Keep what something else started as if it had been started here.
 
         Args:
             process: not watched yet.
             t: when it was started, on CLOCK_MONOTONIC.
+            elsewhere: its pid is another machine's, or a pod's own: it means nobody here, so that nothing is sent to it
+                when the harness is killed, and nothing is sampled by it.
 
         Raises:
             ProcessError: the run is over; the process was ended.
@@ -273,7 +275,7 @@ class Processes:
         try:
             with self._lock:
                 kept = self._kept(process.role)
-                if process.pid > 0:  # 0: it had ended before anybody saw it
+                if not elsewhere and process.pid > 0:  # 0: it had ended before anybody saw it
                     kept.add(process.pid, process.mark)
                 self._all.append(process)
         except ProcessError:
@@ -281,7 +283,11 @@ class Processes:
             process.kill()
             process.close()
             raise
-        self._keep(process, t, kept)
+        self._keep(process, t, kept, **({"elsewhere": True} if elsewhere else {}))
+
+    def told(self, process: Started, number: signal.Signals, t: float) -> None:
+        """Record a signal that is not sent from here, at the moment that was the cause of it."""
+        self._on_event(t, process, "signalled", {"signal": number.name, "elsewhere": True})
 
     def after_death(self, command: Sequence[str]) -> Callable[[], None]:
         """Have a command carried out should the harness be killed; gives what calls that off.
@@ -306,8 +312,8 @@ class Processes:
             threading.Thread(target=self._bound_logs, name="logs", daemon=True).start()
         return self._keeper
 
-    def _keep(self, process: Started, t: float, kept: _Keeper) -> None:
-        self._on_event(t, process, "started", {"create_time": process.create_time})
+    def _keep(self, process: Started, t: float, kept: _Keeper, **facts: object) -> None:
+        self._on_event(t, process, "started", {"create_time": process.create_time, **facts})
         process.watch(lambda ended: self._ended(process, ended, kept))
 
     def _bound_logs(self) -> None:

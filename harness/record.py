@@ -99,6 +99,9 @@ class Event:
       the root lived on
     - ``canary``: ``ok``, ``evidence``: whether an Export call of the harness's own came through on the bridge's way
     - ``ground``: ``metrics_file``, and the ``file_system`` that it stood on
+    - ``clock``: ``of`` (job | recorder), ``offset_seconds`` (its CLOCK_MONOTONIC minus ours), ``error_seconds`` (plus
+      or minus), ``wall_offset_seconds``, ``is_ours``: another machine's clocks as they were measured; its moments in
+      this record are on our clock already
     - ``moment``: ``at`` (when the signal to end was to meet the bridge), ``ok``, ``evidence``
     - ``note``: ``text``
     """

@@ -99,7 +99,15 @@ class Run:
         watched = Watched("harness", os.getpid(), procfs.create_time(os.getpid()), with_children=False)
         self._observer.watch(watched, every=_OTHERS_EVERY)
         self._up = self._rig.up(
-            Setting(self._scenario, self._run_dir, self._seed, self._processes, self._patience, self._command)
+            Setting(
+                self._scenario,
+                self._run_dir,
+                self._seed,
+                self._processes,
+                self._patience,
+                self._command,
+                self._recorder,
+            )
         )
         ground = self._up.ground
         if ground.metrics_file_system:
@@ -148,10 +156,10 @@ class Run:
         return seen.ok
 
     def _job_has_written(self) -> bool:
-        """By its ledger, which may end in half a line."""
+        """By its ledger, wherever that is; it may end in half a line."""
         try:
-            return b'"kind":"write"' in (self._run_dir / "ledger.jsonl").read_bytes().replace(b" ", b"")
-        except OSError:
+            return b'"kind":"write"' in self._ground.job.noted().replace(b" ", b"")
+        except (OSError, JobError):
             return False
 
     def _until_first_metric(self) -> None:
@@ -255,6 +263,8 @@ class Run:
                 self._finish_job()
                 self._bridge_life.start()
                 met = moments.starting(self._started["bridge"], self._calls, self._patience)
+            elif at == "deletion":
+                met = Seen(ok=self._ground.job.alive, evidence="the job's process was looked for at that moment")
             else:
                 self._finish_job()
                 return
@@ -296,6 +306,8 @@ class Run:
         self._recorder.event("process", t, role=process.role, action=action, pid=process.pid, **facts)
         if action == "started":
             self._started[process.role] = process
+            if facts.get("elsewhere"):
+                return
             every = 1 if process.role == "bridge" else _OTHERS_EVERY
             self._observer.watch(
                 Watched(process.role, process.pid, process.create_time, mark=process.mark, cgroup=process.cgroup),

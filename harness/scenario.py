@@ -34,13 +34,14 @@ Need = Literal[
     "answering-sink",
     "own-processes",
     "local-files",
-    "collector-pods",
+    "cluster",
     "memory-limit",
 ]
 """What not every rig has. A scenario whose fault or check needs it is NOT RUN where it is missing.
 
 ``own-processes``: what the harness itself starts, signals, kills and starts again. ``local-files``: the metrics file is
-one of this machine's. ``collector-pods``: a cluster keeps the collector. ``memory-limit``: a limit for the bridge's.
+one of this machine's. ``cluster``: the collector and the bridge are in one, which keeps the first and tells the
+second to end. ``memory-limit``: a limit for the bridge's.
 """
 
 _DURATION = re.compile(r"(?P<number>-?\d+(?:\.\d+)?)\s*(?P<unit>ms|s|m|h)")
@@ -212,9 +213,10 @@ class StopSpec(Strict):
     """How the run ends: the job first, at once after its last write the bridge, unless ``at`` says otherwise."""
 
     signal: Literal["TERM", "INT"] = "TERM"
-    at: Literal["last-write", "mid-write", "starting"] = "last-write"
+    at: Literal["last-write", "mid-write", "starting", "deletion"] = "last-write"
     """When the signal comes: after the job's last write, while half of it stands in the file, or, after the last write,
-    to a bridge that was killed before it and has just begun to start again."""
+    to a bridge that was killed before it and has just begun to start again. ``deletion``: the pod of both is deleted
+    while the job writes."""
     grace: Seconds = 20.0
     """After the signal, how long until the harness kills the bridge (recorded; a FAIL of the shutdown promise)."""
     under: FaultSpec | None = None

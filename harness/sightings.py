@@ -5,12 +5,14 @@ Written inside the pod (`observe`), read by the harness (`Sightings`). A line is
     {"saw": "started", "t": ..., "role": "bridge", "pid": 17, "create_time": ...}
     {"saw": "exited", "t": ..., "role": "bridge", "pid": 17}
     {"saw": "cost", ...}                                         a `harness.samples.ResourceSample`
+    {"saw": "member", ...}                                       a `harness.observers.members.Change`
 
 Times are CLOCK_MONOTONIC of the pod's machine; process ids are those of the pod.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -28,52 +30,75 @@ _LOOK_SECONDS = 0.05
 """Between two looks for a process that is not there yet, or again."""
 
 
+class _Eyes:
+    """Looks, and writes down what it sees.
+
+    Args:
+        marks: by role.
+        out: takes the lines.
+    """
+
+    def __init__(self, marks: Mapping[str, str], out: TextIO) -> None:
+        self._marks = marks
+        self._out = out
+        self._writing = threading.Lock()
+        self._held: dict[int, tuple[str, int]] = {}
+        self._resources = ResourceObserver(self._cost, lambda change: self._say("member", **asdict(change)))
+        self.unheard = threading.Event()
+        """Nobody reads the lines any more."""
+
+    def open(self) -> None:
+        self._resources.start()
+
+    def close(self) -> None:
+        self._resources.stop()
+
+    def look(self) -> None:
+        """Look for processes that are not there yet, or again; wait a moment for ends."""
+        for role in self._marks.keys() - {role for role, _ in self._held.values()}:
+            if (pid := _first(self._marks[role])) is not None:
+                with contextlib.suppress(OSError):  # it ended between the two looks
+                    self._hold(role, pid)
+        for ended in select.select(list(self._held), [], [], _LOOK_SECONDS)[0]:
+            role, pid = self._held.pop(ended)
+            self._say("exited", t=time.monotonic(), role=role, pid=pid)
+            os.close(ended)
+
+    def _hold(self, role: str, pid: int) -> None:
+        held = os.pidfd_open(pid)
+        begun = procfs.create_time(pid)
+        self._held[held] = (role, pid)
+        since = time.clock_gettime(time.CLOCK_BOOTTIME) - begun  # it may have begun before anybody looked
+        self._say("started", t=time.monotonic() - since, role=role, pid=pid, create_time=begun)
+        self._resources.watch(Watched(role, pid, begun, mark=self._marks[role]))
+
+    def _cost(self, sample: Sample) -> None:
+        if isinstance(sample, ResourceSample):  # how busy the machine is, the harness sees at its own
+            self._say("cost", **{name: value for name, value in asdict(sample).items() if value is not None})
+
+    def _say(self, saw: str, **facts: object) -> None:
+        try:
+            with self._writing:
+                self._out.write(json.dumps({"saw": saw, **facts}) + "\n")
+                self._out.flush()
+        except OSError:
+            self.unheard.set()
+
+
 def observe(marks: Mapping[str, str], out: TextIO) -> None:
     """Write down what is seen of the processes with these marks in their environment, until nobody reads any more.
 
     Args:
         marks: by role. A container's first process is the one that is meant; a new one is looked for when it ends.
         out: takes the lines.
-
-    Raises:
-        BrokenPipeError: nobody reads them any more.
     """
-    writing = threading.Lock()
-    broken = threading.Event()
-
-    def say(saw: str, **facts: object) -> None:
-        with writing:
-            out.write(json.dumps({"saw": saw, **facts}) + "\n")
-            out.flush()
-
-    def cost(sample: Sample) -> None:
-        if not isinstance(sample, ResourceSample):  # how busy the machine is: the harness looks at its own
-            return
-        try:
-            say("cost", **{name: value for name, value in asdict(sample).items() if value is not None})
-        except OSError:
-            broken.set()
-
-    resources = ResourceObserver(cost)
-    resources.start()
-    held: dict[int, tuple[str, int]] = {}
+    eyes = _Eyes(marks, out)
+    eyes.open()
     try:
-        while not broken.is_set():
-            for role in marks.keys() - {role for role, _ in held.values()}:
-                if (pid := _first(marks[role])) is not None:
-                    try:
-                        held[os.pidfd_open(pid)] = (role, pid)
-                        begun = procfs.create_time(pid)
-                    except OSError:  # it ended between the two looks
-                        continue
-                    say("started", t=time.monotonic(), role=role, pid=pid, create_time=begun)
-                    resources.watch(Watched(role, pid, begun, mark=marks[role]))
-            for ended in select.select(list(held), [], [], _LOOK_SECONDS)[0]:
-                role, pid = held.pop(ended)
-                say("exited", t=time.monotonic(), role=role, pid=pid)
-                os.close(ended)
+        while not eyes.unheard.is_set():
+            eyes.look()
     finally:
-        resources.stop()
+        eyes.close()
 
 
 def _first(mark: str) -> int | None:

@@ -27,6 +27,8 @@ OFFERED_RATE_MIN = 0.95
 
 _CANARIES_MIN = 2
 """One before the bridge was started, one after it was given up."""
+CLOCK_ERROR_SECONDS_MAX = 0.05
+"""So wrong another machine's moments may be where seconds are judged: a fifth of the tightest aim for latency."""
 
 WORST_FIRST = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.PASS)
 
@@ -178,6 +180,7 @@ def _doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
             f"The job wrote {100 * offered.share:.0f} % of the {offered.asked} writes asked for, below "
             f"{100 * OFFERED_RATE_MIN:.0f} %: the bridge was not under the load that is meant."
         )
+    yield from _clock_doubts(record, scenario)
     names = [name for name, kind in scenario.phase_names if kind == "fault"]
     steps = [step for step in scenario.timeline if isinstance(step, FaultStep)]
     for name, step in zip(names, steps, strict=True):
@@ -187,6 +190,24 @@ def _doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
     yield from _moment_doubts(record, scenario)
     if scenario.stop.under is not None:
         yield from _fault_doubts(record, scenario.stop.under.fault, None, but_not=frozenset(names))
+
+
+def _clock_doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
+    """Whether moments that another machine's clock gave are known well enough for checks that judge seconds."""
+    if not any(CHECKS[spec.check].unit == "s" for spec in scenario.checks if spec.check in CHECKS):
+        return
+    for of in sorted({str(event.data["of"]) for event in record.events if event.kind == "clock"}):
+        clocks = [event.data for event in record.events if event.kind == "clock" and event.data["of"] == of]
+        lowest = max(clock["offset_seconds"] - clock["error_seconds"] for clock in clocks)
+        highest = min(clock["offset_seconds"] + clock["error_seconds"] for clock in clocks)
+        if lowest > highest:
+            yield f"The clock of the {of}'s machine drifted from ours in the run by {lowest - highest:.3f} s at least."
+        error = min(clock["error_seconds"] for clock in clocks)
+        if error > CLOCK_ERROR_SECONDS_MAX:
+            yield f"The clock of the {of}'s machine is known to {error:.3f} s only, not to {CLOCK_ERROR_SECONDS_MAX:g}."
+        wall = min(abs(clock["wall_offset_seconds"]) - clock["error_seconds"] for clock in clocks)
+        if wall > CLOCK_ERROR_SECONDS_MAX:
+            yield f"The wall clock of the {of}'s machine differs from ours by {wall:.3f} s or more: set both by NTP."
 
 
 def _moment_doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:

@@ -57,7 +57,7 @@ _ANSWERS: frozenset[Need] = frozenset({"answering-sink"})
 _TOXIPROXY: frozenset[Need] = frozenset({"toxiproxy"})
 _PROCESSES: frozenset[Need] = frozenset({"own-processes"})
 _FILES: frozenset[Need] = frozenset({"local-files"})
-_PODS: frozenset[Need] = frozenset({"collector-pods"})
+_CLUSTER: frozenset[Need] = frozenset({"cluster"})
 
 FAULTS: Mapping[str, FaultKind] = {
     "file-missing": FaultKind("the metrics file is removed", NoParameters, FileMissing),
@@ -82,10 +82,10 @@ FAULTS: Mapping[str, FaultKind] = {
         "the collector's pod is killed, and the cluster puts another in its place",
         NoParameters,
         CollectorPodKilled,
-        _PODS,
+        _CLUSTER,
     ),
     "collector-scaled-to-zero": FaultKind(
-        "the collector is scaled to nothing, and back", NoParameters, CollectorScaledToZero, _PODS
+        "the collector is scaled to nothing, and back", NoParameters, CollectorScaledToZero, _CLUSTER
     ),
     "collector-slow": FaultKind("every call takes long", Delay, CollectorSlow, _ANSWERS),
     "collector-acknowledges-late": FaultKind(

@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from harness.rigs.compose import Compose
 from harness.rigs.contract import Deliveries, Rig, RigError, Setting, Standing
 from harness.rigs.embedded import Embedded
+from harness.rigs.kubernetes import Kubernetes
 from harness.rigs.local import Local
 from harness.scenario import RigName
 
 __all__ = ["RIGS", "Deliveries", "Rig", "RigError", "Setting", "Standing"]
 
-RIGS: Mapping[RigName, Rig] = {"embedded": Embedded(), "local": Local(), "compose": Compose()}
+RIGS: Mapping[RigName, Rig] = {
+    "embedded": Embedded(),
+    "local": Local(),
+    "compose": Compose(),
+    "kubernetes": Kubernetes(),
+}
 """Rigs that are not in the table are not built yet: a scenario asked for there is NOT RUN."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from harness.faults import Ground
 from harness.processes import Processes
+from harness.recorder import Recorder
 from harness.scenario import Need, RigName, Scenario
 from harness.started import Started
 from harness.waiting import Patience
@@ -43,6 +44,8 @@ class Setting:
     patience: Patience
     bridge_command: tuple[str, ...] = ()
     """What `Standing.start_bridge` will be given: a rig may have to make a container for it first."""
+    recorder: Recorder | None = None
+    """Takes what a rig sees by itself. None: a rig that needs it cannot be put up."""
 
 
 class Standing(Protocol):

@@ -10,7 +10,7 @@ import pytest
 
 from harness import verdict
 from harness.checks import Verdict
-from harness.record import Ledger, RunRecord
+from harness.record import Event, Ledger, RunRecord
 from harness.verdict import judge
 from tests.harness.histories import WRITES, exports, fault, good, outage, process, scenario
 
@@ -219,3 +219,45 @@ def test_the_saved_verdict_holds_every_figure(tmp_path: Path):
         "reason": "exit code 0, 0.20 s after the signal at 18.0 s; the limit is 15 s.",
         "at_seconds": 18.2,
     }
+
+
+def clock(t: float, offset: float, error: float, wall: float = 0.0) -> Event:
+    return Event(
+        t, "clock", {"of": "job", "offset_seconds": offset, "error_seconds": error, "wall_offset_seconds": wall}
+    )
+
+
+@pytest.mark.parametrize(
+    ("clocks", "doubt"),
+    [
+        ([clock(0.0, 0.0, 0.06)], "known to 0.060 s only, not to 0.05"),
+        ([clock(0.0, 100.0, 0.01), clock(30.0, 100.3, 0.01)], "drifted from ours in the run by 0.280 s at least"),
+        ([clock(0.0, 0.0, 0.01, wall=-2.0)], "wall clock of the job's machine differs from ours by 1.990 s or more"),
+    ],
+)
+def test_moments_of_a_clock_that_is_not_known_well_enough_decide_nothing(clocks: list[Event], doubt: str):
+    record = with_checks(good())
+    judgement = judge(replace(record, events=(*record.events, *clocks)))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert doubt in judgement.reason
+
+
+def test_moments_of_a_clock_that_is_known_well_enough_are_judged():
+    record = with_checks(good())
+    clocks = (clock(0.0, 7000.0, 0.004), clock(30.0, 7000.005, 0.004))
+    assert judge(replace(record, events=(*record.events, *clocks))).verdict is Verdict.PASS
+
+
+def test_where_no_seconds_are_judged_a_poor_clock_matters_nothing():
+    record = with_checks(good(), {"check": "alive", "promise": "survives-bad-input"})
+    assert judge(replace(record, events=(*record.events, clock(0.0, 0.0, 9.0)))).verdict is Verdict.PASS
+
+
+def test_the_order_of_a_cluster_is_the_order_to_end_also_before_the_drain():
+    told = process(8.9, "signalled", signal="SIGTERM", elsewhere=True)
+    ended = process(9.1, "exited", exit_code=0)
+    record = with_checks(good())
+    kept = [event for event in record.events if event.data.get("action") not in {"signalled", "exited"}]
+    judgement = judge(replace(record, events=(*kept, told, ended)))
+    exit_clean = next(result for result in judgement.checks if result.check == "exit-clean")
+    assert exit_clean.measured == pytest.approx(0.2)
