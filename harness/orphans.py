@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from harness import keeper, own_orphans, procfs
 _ROUNDS = 5
 """One that is just starting another one is met in the next round."""
 _ours: set[int] = set()
+starting = threading.Lock()
+"""Held from the start of a child in a session of its own until `expect` is told: meanwhile it looks like an orphan."""
 
 
 @cache
@@ -42,17 +45,18 @@ def end_since(create_time: float) -> list[int]:
         The pids that were killed.
     """
     killed: list[int] = []
-    for _ in range(_ROUNDS):
-        found = [pid for pid in _children() if _is_orphan(pid, create_time)]
-        for orphan in found:
-            for pid in procfs.tree(orphan):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-            with contextlib.suppress(OSError):  # it is our child by now, so its number is nobody else's until here
-                os.waitpid(orphan, 0)
-        if not found:
-            break
+    with starting:
+        for _ in range(_ROUNDS):
+            found = [pid for pid in _children() if _is_orphan(pid, create_time)]
+            for orphan in found:
+                for pid in procfs.tree(orphan):
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+                        killed.append(pid)
+                with contextlib.suppress(OSError):  # it is our child by now, so its number is nobody else's until here
+                    os.waitpid(orphan, 0)
+            if not found:
+                break
     return killed
 
 
@@ -61,11 +65,12 @@ def _children() -> list[int]:
 
 
 def _is_orphan(pid: int, create_time: float) -> bool:
-    """No other child of this program: those share its session, or carry the mark of what they belong to."""
+    """No other child of this program: those share its session, have its environment, or carry a mark of their own."""
     try:
         if procfs.create_time(pid) < create_time or os.getsid(pid) == os.getsid(0):
             return False
         environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        own = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:
         return False
-    return not any(entry.startswith(f"{keeper.MARK}=".encode()) for entry in environment)
+    return environment != own and not any(entry.startswith(f"{keeper.MARK}=".encode()) for entry in environment)

@@ -165,16 +165,17 @@ class _Keeper:
     def __init__(self) -> None:
         read_end, self._pipe = os.pipe()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - a program of ours
-                [sys.executable, "-I", "-S", str(_KEEPER), str(read_end)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                pass_fds=(read_end,),
-            )
+            with orphans.starting:
+                self._process = subprocess.Popen(  # noqa: S603 - a program of ours
+                    [sys.executable, "-I", "-S", str(_KEEPER), str(read_end)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,
+                    pass_fds=(read_end,),
+                )
+                orphans.expect(self._process.pid)
         finally:
             os.close(read_end)
-        orphans.expect(self._process.pid)
 
     def add(self, group: int, mark: str) -> None:
         """Keep an eye on a process group and on what carries the mark."""
@@ -242,15 +243,17 @@ class Processes:
             with self._lock, log.open("ab") as output:
                 kept = self._kept(role)
                 mark = new_mark()
-                child = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
-                    list(command),
-                    env={**env, keeper.MARK: mark},
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=tuple(pass_fds),
-                )
+                with orphans.starting:
+                    child = subprocess.Popen(  # noqa: S603 - to start the given command is what this is for
+                        list(command),
+                        env={**env, keeper.MARK: mark},
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                        pass_fds=tuple(pass_fds),
+                    )
+                    orphans.expect(child.pid)
                 kept.add(child.pid, mark)
                 t = time.monotonic()
                 process = Process(role, child, log, mark)

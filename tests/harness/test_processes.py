@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -332,3 +333,28 @@ def test_a_keeper_that_was_frozen_does_not_hold_up_the_end(tmp_path: Path, monke
     os.kill(kept, signal.SIGSTOP)
     frozen.close()
     assert gone(kept)
+
+
+def test_starts_and_ends_side_by_side_do_not_take_each_other_for_orphans(tmp_path: Path):
+    problems: list[str] = []
+
+    def often(number: int) -> None:
+        for turn in range(12):
+            mine = Processes(lambda *_: None)
+            try:
+                log = tmp_path / f"{number}-{turn}.log"
+                child = mine.start("child", [sys.executable, "-S", "-c", "pass"], env=child_environment({}), log=log)
+                ended = child.wait(20)
+                if ended is None or ended.code != 0:
+                    problems.append(f"{number}-{turn}: {ended}")
+            except (OSError, ProcessError) as problem:
+                problems.append(f"{number}-{turn}: {problem}")
+            finally:
+                mine.close()
+
+    threads = [threading.Thread(target=often, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
