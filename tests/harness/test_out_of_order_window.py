@@ -46,8 +46,10 @@ def started(processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         port = HeldPort()
         held.append(port)
         assert PROGRAM is not None
-        real = RealPrometheus(PROGRAM, tmp_path, port)
-        command = real.command(port.number)  # it scrapes itself, so that its newest sample is of now
+        real = RealPrometheus(tmp_path, HOST, port.number)
+        command = real.command(
+            PROGRAM, f"{HOST}:{port.number}"
+        )  # it scrapes itself, so that its newest sample is of now
         process = processes.start("prometheus", command, env=child_environment({}), log=tmp_path / "prometheus.log")
         real.until_ready(process, Patience(threading.Event()))
         return port.number
