@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import nox
 
@@ -127,7 +128,9 @@ def bench(session: nox.Session) -> None:
     """Measure what the bridge costs: against others, as its input grows, room by room, and against itself."""
     install(session, "bench")
     session.run("python", "tools/contestants.py", success_codes=[0, 1])  # without Go Telegraf is named as not run
+    pathlib.Path("runs").mkdir(exist_ok=True)
     session.run("python", "-m", "pytest", "-q", "benchmarks/micro.py", "--benchmark-json=runs/micro.json")
+    session.run("python", "-m", "benchmarks.compare", "--prove", "3", "--out", "runs/compare.json")
     session.run("python", "-m", "benchmarks.growth")
     session.run("python", "-m", "benchmarks.contest", *session.posargs)
 
@@ -137,6 +140,13 @@ def load(session: nox.Session) -> None:
     """Find out how many sidecars a Collector carries, with what `nox -s tools` builds. Arguments: `benchmarks.load`."""
     install(session, "bench")
     session.run("python", "-m", "benchmarks.load", *session.posargs)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Make the release report of what `bench`, `load`, `soak` and `mutants` left in runs/; gating figures decide."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks.report", *session.posargs)
 
 
 @nox.session

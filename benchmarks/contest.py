@@ -25,6 +25,7 @@ from rich.console import Console
 
 from benchmarks.contestants import CONTESTANTS, OURS, Contestant
 from benchmarks.cost import COST, LONG, SHORT, SPOILT
+from benchmarks.folders import fresh
 from harness import batch
 from harness.batch import Plan
 from harness.catalogue import scenario_folder, select
@@ -111,20 +112,21 @@ def run(all_plans: Sequence[tuple[Entry, Plan]], interrupt: threading.Event, con
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the contest."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.contest", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/contest"), help="an empty folder, or none yet")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/contest"), help="an older folder of that name is moved aside"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of what is measured one at a time")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help=", ".join(c.name for c in CONTESTANTS))
     parser.add_argument("--smoke", action=argparse.BooleanOptionalAction, default=True, help="the whole smoke profile")
     given = parser.parse_args(arguments)
-    if given.out.exists() and any(given.out.iterdir()):
-        parser.error(f"{given.out} is not empty: name another folder, so that no older run is among these")
     asked = entries(given.only)
     hindered = {entry.folder: reason for entry in asked if (reason := entry.contestant.why_not())}
     takes_part = [entry for entry in asked if entry.folder not in hindered]
     if not takes_part:
         parser.error("; ".join(hindered.values()))
+    fresh(given.out)
     for entry in takes_part:
-        (given.out / entry.folder).mkdir(parents=True)
+        (given.out / entry.folder).mkdir()
     (given.out / NOT_RUN).write_text(json.dumps(hindered, indent=2) + "\n", encoding="utf-8")
     for name, reason in hindered.items():
         sys.stdout.write(f"NOT RUN: {name}. {reason}\n")

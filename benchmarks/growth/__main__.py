@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.folders import fresh
 from benchmarks.footprint import Bench
 from benchmarks.growth.fit import Growth, table
 from benchmarks.growth.processes import by_ticks, of_processes
@@ -31,13 +32,13 @@ def as_dict(curve: Growth) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, keep, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/growth"), help="an empty folder, or none yet")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/growth"), help="an older folder of that name is moved aside"
+    )
     parser.add_argument("--ticks", type=int, default=100_000)
     parser.add_argument("--quick", action="store_true", help="without what needs whole bridges over time")
     given = parser.parse_args(arguments)
-    if given.out.exists() and any(given.out.iterdir()):
-        parser.error(f"{given.out} is not empty: name another folder, so that no older run is among these")
-    given.out.mkdir(parents=True, exist_ok=True)
+    fresh(given.out)
     curves: list[Growth] = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(sys.executable, Path(folder))

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from benchmarks.folders import fresh
 from benchmarks.load.stack import SCRAPE_SECONDS, Stack
 from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
 from harness.waiting import wait_until
@@ -123,7 +124,9 @@ def steps(given: argparse.Namespace) -> list[Row]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load test."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--out", type=Path, default=Path("runs/load"), help="an empty folder, or none yet")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/load"), help="an older folder of that name is moved aside"
+    )
     parser.add_argument("--sidecars", type=int, nargs="*", default=[100, 300, 1000, 2000, 3000, 4000], help="the steps")
     parser.add_argument("--ticks", type=int, default=4, help="requests of each sidecar in a step, 10 s apart")
     parser.add_argument("--replicas", type=int, nargs="*", default=[2, 3], help="how many Collectors")
@@ -132,8 +135,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--herd", type=int, default=1000, help="bridges that replay a backlog at once; 0: none")
     parser.add_argument("--herd-backlog", type=int, default=60, help="requests of each: 60 are 10 minutes")
     given = parser.parse_args(arguments)
-    if given.out.exists() and any(given.out.iterdir()):
-        parser.error(f"{given.out} is not empty: name another folder, so that no older step is among these")
     most = max([*given.sidecars, given.replica_sidecars, given.killed_sidecars, given.herd])
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most * FILES_A_SIDECAR + 200 > files:
@@ -141,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{most} sidecars need {most * FILES_A_SIDECAR + 200} open files; the limit (ulimit -n) is {files}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    fresh(given.out)
     try:
         rows = steps(given)
     except RuntimeError as error:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks import contest
 from benchmarks.contestants import CONTESTANTS, Contestant
 from benchmarks.contestants.telegraf import configuration
+from benchmarks.folders import fresh
 
 
 def names(rounds: int) -> list[tuple[str, str]]:
@@ -43,10 +44,10 @@ def test_a_contestant_whose_program_is_nowhere_says_how_to_get_it():
     assert "not installed" in str(Contestant("it", "It", (), module="no_such_module").why_not())
 
 
-def test_an_older_run_is_never_among_these(tmp_path: Path):
-    (tmp_path / "older").touch()
-    with pytest.raises(SystemExit):
-        contest.main(["--out", str(tmp_path)])
+def test_an_older_run_is_never_among_these_and_not_lost(tmp_path: Path):
+    (tmp_path / "contest" / "older").mkdir(parents=True)
+    assert not list(fresh(tmp_path / "contest").iterdir())
+    assert list(tmp_path.glob("contest-before-*/older"))
 
 
 def test_telegraf_is_told_all_five_variables_and_each_of_the_nine_metrics():

@@ -1,0 +1,307 @@
+"""The parts of the release report, each from what one benchmark left; and the figures in it that are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import scoreboard
+from benchmarks.contestants import OURS
+from benchmarks.cost import COLUMNS
+from benchmarks.growth.fit import Growth, Point
+from benchmarks.growth.fit import table as growth_table
+from benchmarks.load.step import Row, knee
+from benchmarks.load.step import table as load_table
+from benchmarks.report.blocks import blocks
+from benchmarks.report.figures import Compared, Figure, Gate
+from benchmarks.report.page import Section, Table
+from benchmarks.report.plot import draw
+from harness.checks import Verdict
+from harness.mutants import MUTANTS
+from harness.mutants.proof import of_mutant
+from harness.record import RunRecord
+from harness.reports import promises
+from harness.reports.figures import figure
+from harness.verdict import Judgement
+
+BARE, TELEGRAF, SDK = "bare-loop", "telegraf", "sdk"
+RATIOS = {"rss": ("RSS over the bare loop's", 1.15), "cpu": ("CPU over the bare loop's", 1.5)}
+LOAD_TARGET = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section, and the figures of it that are kept from release to release."""
+
+    section: Section
+    figures: tuple[Figure, ...] = ()
+
+
+def of_markdown(text: str, source: str) -> Table:
+    """Read a Markdown table back, so that it is made in one place only."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return Table(cells[0], tuple(cells[2:]), source)
+
+
+def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str) -> Section:
+    """The short list that decides."""
+    rows = [
+        (
+            "FAIL" if one.fails else "PASS",
+            one.figure.name,
+            f"{figure(one.figure.value)} {one.figure.unit}",
+            figure(one.last),
+            figure(one.gate.limit),
+            figure(one.figure.noise),
+            one.said,
+            one.figure.source,
+        )
+        for one in compared
+        if one.gate is not None
+    ]
+    rows += [("NOT MEASURED", gate.name, "-", "-", figure(gate.limit), "-", "-", "") for gate in unmeasured]
+    head = ("", "figure", "this release", "last release", "limit", "noise", "beside the last", "from")
+    against = f"Compared with {last}." if last else "There is no earlier release's report to compare with."
+    return Section("Gating figures", (against,), (Table(head, tuple(rows)),))
+
+
+def others(compared: Sequence[Compared]) -> Section:
+    """Every other figure that is kept; one that got worse is marked, and decides nothing."""
+    rows = tuple(
+        (
+            one.said,
+            one.figure.name,
+            f"{figure(one.figure.value)} {one.figure.unit}",
+            figure(one.last),
+            one.figure.source,
+        )
+        for one in sorted(compared, key=lambda one: ("WORSE", "better", "same", "new").index(one.said))
+        if one.gate is None
+    )
+    says = "A figure beyond its noise is marked; where nobody knows the noise, beyond a tenth. None of these decides."
+    return Section("All other figures", (says,), (Table(("", "figure", "now", "last", "from"), rows),))
+
+
+def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
+    """Each promise on each rig that ran, with its worst figure and its margin."""
+    rows, broken = [], 0
+    for rig, judgements in by_rig.items():
+        for row in promises.rows(judgements):
+            if row.worst is None:
+                continue
+            worst = row.worst
+            margin = "-" if worst.margin is None else f"{figure(worst.margin)} {worst.unit}"
+            run = next((one.run for one in judgements if one.scenario == row.scenario), "")
+            measured = (f"{figure(worst.measured)} {worst.unit}", figure(worst.limit), margin)
+            rows.append(
+                (str(worst.verdict), row.promise, row.check, rig, *measured, promises_target(worst.target_met), run)
+            )
+        broken += len(
+            {(one.scenario, result.promise) for one in judgements for result in one.checks if promises.broken(result)}
+        )
+    head = ("verdict", "promise", "check", "rig", "worst", "limit", "margin", "our own target", "record")
+    told = [f"{rig}: {counted(judgements)}" for rig, judgements in by_rig.items()]
+    figures = (Figure("promises broken", "scenarios", float(broken), source=", ".join(by_rig)),) if by_rig else ()
+    section = Section(
+        "Promises", ("; ".join(told) + "." if told else "No record was given.",), (Table(head, tuple(rows)),)
+    )
+    return Part(section, figures)
+
+
+def promises_target(met: bool | None) -> str:
+    """Say whether our own aim was kept."""
+    return "-" if met is None else "kept" if met else "missed"
+
+
+def counted(judgements: Sequence[Judgement]) -> str:
+    """Say how many runs got which verdict."""
+    return ", ".join(
+        f"{count} {verdict}" for verdict in Verdict if (count := sum(one.verdict is verdict for one in judgements))
+    )
+
+
+def of_scoreboard(board: scoreboard.Board) -> Part:
+    """Contestants side by side, where another is ahead, and our own targets."""
+    judged = {name: found for name, found in board.judgements.items() if found and name in scoreboard.BRIDGES}
+    tables = [of_markdown(scoreboard.promises_table(judged), "contest/NAME")] if judged else []
+    runs = ", ".join(sorted({run for cell in board.cells[OURS].values() for run in cell.runs}))
+    tables.append(of_markdown(scoreboard.figures_table(board), f"contest: {runs}, and the same of the others"))
+    figures = [
+        Figure(column.title, column.unit, median, board.noise(column), column.better, ", ".join(cell.runs))
+        for column in COLUMNS
+        if (median := (cell := board.cells[OURS][column.key]).median) is not None
+    ]
+    figures += ratios(board)
+    tables.append(Table(("", "target", "is"), tuple(targets(board, figures))))
+    leads = scoreboard.ahead(board) or ["No other bridge is ahead beyond the noise."]
+    notes = [f"Not run: {name}. {reason}" for name, reason in board.not_run.items()]
+    return Part(Section("Scoreboard", (*leads, *notes), tuple(tables)), tuple(figures))
+
+
+def ratios(board: scoreboard.Board) -> list[Figure]:
+    """What is ours over what the libraries alone cost, in the same run: it depends little on the machine."""
+    found = []
+    for key, (name, _) in RATIOS.items():
+        column = next(one for one in COLUMNS if one.key == key)
+        ours, bare = (board.cells[who][key] if who in board.cells else None for who in (OURS, BARE))
+        if ours and bare and ours.median is not None and bare.median:
+            noise = board.noise(column)
+            spread = None if noise is None else noise / bare.median
+            found.append(
+                Figure(name, "", ours.median / bare.median, spread, source=", ".join((*ours.runs, *bare.runs)))
+            )
+    return found
+
+
+def targets(board: scoreboard.Board, figures: Sequence[Figure]) -> list[tuple[str, ...]]:
+    """Our own targets beside the others, kept or missed."""
+    by_name = {one.name: one.value for one in figures}
+    rows: list[tuple[str, ...]] = [
+        (promises_target(by_name[name] <= most), f"{name} at most {most:g}", f"{by_name[name]:.3f}")
+        for name, most in RATIOS.values()
+        if name in by_name
+    ]
+    for rival in (TELEGRAF, SDK):
+        for column in COLUMNS if rival in board.cells else ():
+            ours, theirs = (board.cells[who][column.key].median for who in (OURS, rival))
+            if ours is None or theirs is None or (rival == TELEGRAF and column.key not in RATIOS):
+                continue
+            behind = (ours - theirs) * (1 if column.better == "lower" else -1)
+            aim = f"{column.title} no worse than {scoreboard.TITLES[rival]}'s beyond noise"
+            rows.append(
+                (
+                    promises_target(behind <= (board.noise(column) or 0.0)),
+                    aim,
+                    f"{figure(ours)} against {figure(theirs)}",
+                )
+            )
+    return rows
+
+
+def of_growth(told: Mapping[str, Any]) -> Part:
+    """What grows with what."""
+    curves = [read_curve(one) for one in told["curves"]]
+    slope = told["rss_over_ticks"]
+    says = (
+        f"Over {slope['ticks']} ticks at full speed RSS grows by {slope['slope_kib_per_1000_ticks']:.3f} KiB in "
+        f"a thousand ticks (figures lie {slope['noise_kib']:.1f} KiB from the line); "
+        f"{slope['delivered']} of {slope['put']} requests were delivered."
+    )
+    pictures = tuple((caption(curve), picture(curve)) for curve in curves)
+    failed = sum(curve.verdict == "FAIL" for curve in curves)
+    figures = [Figure("curves that grow too fast", "curves", float(failed), source="growth/growth.json")]
+    figures.append(
+        Figure(
+            "RSS slope over ticks", "KiB per 1000 ticks", slope["slope_kib_per_1000_ticks"], source="growth/growth.json"
+        )
+    )
+    figures += [
+        Figure(f"exponent of {curve.name}", "", curve.exponent, 0.1, source=curve.source)
+        for curve in curves
+        if curve.exponent is not None
+    ]
+    return Part(
+        Section("Growth", (says,), (of_markdown(growth_table(curves), "growth/growth.json"),), pictures), tuple(figures)
+    )
+
+
+def caption(curve: Growth) -> str:
+    """What is to be seen, for those who cannot see it."""
+    found = "-" if curve.exponent is None else f"{curve.exponent:.2f}"
+    return f"{curve.name}: exponent {found}, at most {curve.exponent_max:g}"
+
+
+def picture(curve: Growth) -> str:
+    """The curve on logarithmic axes."""
+    points = [(point.x, point.y) for point in curve.points]
+    return draw(points, x=curve.x, y=curve.y, title=caption(curve))
+
+
+def read_curve(told: Mapping[str, Any]) -> Growth:
+    """Read a curve back from JSON."""
+    points = tuple(Point(point["x"], tuple(point["values"])) for point in told["points"])
+    about = {key: told[key] for key in ("name", "x", "y", "exponent_max", "base", "source")}
+    return Growth(points=points, **about)
+
+
+def of_micro(told: Mapping[str, Any]) -> Part:
+    """Room by room."""
+    figures, rows = [], []
+    for one in told["benchmarks"]:
+        stats, name = one["stats"], one["name"].removeprefix("test_")
+        figures.append(Figure(f"micro {name}", "us", 1e6 * stats["min"], 1e6 * stats["iqr"], source="micro.json"))
+        cells = [f"{1e6 * stats[key]:.2f} us" for key in ("min", "median", "iqr")]
+        rows.append((name, *cells, str(stats["rounds"])))
+    table = Table(("room", "least", "median", "middle half within", "rounds"), tuple(rows), "micro.json")
+    says = "The least is what is compared: whatever else a machine does can only add."
+    return Part(Section("Micro benchmarks", (says,), (table,)), tuple(figures))
+
+
+def of_load(told: Sequence[Mapping[str, Any]]) -> Part:
+    """How many sidecars a Collector carries."""
+    rows = [Row(**one) for one in told]
+    most = max(
+        (row.sidecars for row in rows if row.kind == "step" and row.collectors == 1 and row.verdict == "PASS"),
+        default=0,
+    )
+    lost = sum(row.lost for row in rows if row.kind != "step")
+    answer = f"The target is {LOAD_TARGET} sidecars at 10 s on one Collector: {promises_target(most >= LOAD_TARGET)}."
+    reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict != "PASS"]
+    figures = (
+        Figure("sidecars on one Collector", "sidecars", float(most), better="higher", source="load/one-*"),
+        Figure("requests lost under load", "requests", float(lost), source="load/*killed, load/herd-*"),
+    )
+    section = Section(
+        "Load", (knee(rows), answer, *reasons), (of_markdown(load_table(rows), "load/NAME of each step"),)
+    )
+    return Part(section, figures)
+
+
+def of_soak(records: Iterable[RunRecord], judgements: Sequence[Judgement]) -> Section:
+    """Long runs by equal blocks."""
+    rows = [
+        (found.verdict, record.meta.run, found.name, found.unit, " ".join(f"{value:.4g}" for value in found.medians))
+        for record in records
+        for found in blocks(record)
+    ]
+    told = tuple(f"{one.run}: {one.verdict}. {one.reason}" for one in judgements)
+    head = ("", "record", "figure", "unit", "median of each block")
+    return Section("Soak", told or ("No soak was run.",), (Table(head, tuple(rows)),) if rows else ())
+
+
+def of_trust(
+    mutants: Mapping[str, Judgement], comparison: Sequence[Mapping[str, Any]], noise: Sequence[str]
+) -> Section:
+    """Why any of this may be believed."""
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    found = [of_mutant(known[name], judgement) for name, judgement in mutants.items() if name in known]
+    missed = [one.bridge for one in found if not one.proven]
+    told = [f"{len(found) - len(missed)} of {len(MUTANTS)} mutants caught by the check that claims them."]
+    told += [f"Not caught: {', '.join(missed)}."] if missed else []
+    trials = {(one["trial"], one["b"]) for one in comparison if "trial" in one}
+    for name in dict.fromkeys(name for _, name in sorted(trials)):
+        count = sum(one == name for _, one in trials)
+        marked = len({one["trial"] for one in comparison if one["b"] == name and one["said"] == "worse"})
+        told.append(f"Side by side with the bridge itself, {name} was marked worse in {marked} of {count} comparisons.")
+    return Section("Trust", (*told, *noise))
+
+
+def not_run(by_rig: Mapping[str, Sequence[Judgement]], absent: Sequence[str]) -> Section:
+    """What the report cannot say, and why."""
+    skipped = [
+        (rig, one.scenario, one.reason)
+        for rig, judgements in by_rig.items()
+        for one in judgements
+        if one.verdict in {Verdict.NOT_RUN, Verdict.INCONCLUSIVE, Verdict.HARNESS_ERROR}
+    ]
+    tables = (Table(("rig", "scenario", "reason"), tuple(skipped)),) if skipped else ()
+    return Section("What did not run, or decided nothing", tuple(absent), tables)
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever stands there
+    """Read a file of figures; None: it is not there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
