@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import keeper, own_orphans, procfs
+from harness import keeper, moments, own_orphans, procfs
 from harness import processes as room
 from harness.child_environment import child_environment
 from harness.processes import Process, ProcessError, Processes, new_mark
-from harness.waiting import wait_until
+from harness.waiting import Patience, wait_until
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 IGNORES_TERM = (
@@ -358,3 +358,13 @@ def test_starts_and_ends_side_by_side_do_not_take_each_other_for_orphans(tmp_pat
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_the_moment_of_the_start_is_that_of_the_command_and_not_of_what_becomes_it(
+    processes: Processes, tmp_path: Path
+):
+    command = [sys.executable, "-I", "-S", own_orphans.__file__, sys.executable, "-c", "while True: pass"]
+    child = processes.start("child", command, env=child_environment({}), log=tmp_path / "child.log")
+    seen = moments.starting(child, lambda: 0, Patience(threading.Event()))
+    assert seen.ok, seen
+    assert own_orphans.__file__ not in procfs.command(child.pid)
