@@ -109,6 +109,13 @@ def outage_percent(record: RunRecord) -> float | None:
     return 100 * sum(write.sequence in shown for write in written) / len(written) if written else None
 
 
+def recovery_seconds(record: RunRecord) -> float | None:
+    """From the outage's end to the first points at the sink."""
+    healed = [event.t for event in record.events if event.kind == "fault" and event.data.get("action") == "heal"]
+    arrived = [export.t for export in record.exports if export.delivered and export.points]
+    return min((t - healed[-1] for t in arrived if t >= healed[-1]), default=None) if healed else None
+
+
 def fields_percent(record: RunRecord) -> float | None:
     """Of the good fields beside a bad one, those that are at the sink in the end."""
     spans = tuple(Span(phase.start, phase.end) for phase in record.phases if phase.kind == "fault")
@@ -147,6 +154,8 @@ COLUMNS = (
     Column("end", "time to end", "s", COST, end_seconds),
     Column("outage-30", "delivered of a 30 s outage", "%", SHORT, outage_percent, "higher"),
     Column("outage-120", "delivered of a 120 s outage", "%", LONG, outage_percent, "higher"),
+    Column("recovery-30", "first arrival after 30 s", "s", SHORT, recovery_seconds),
+    Column("recovery-120", "first arrival after 120 s", "s", LONG, recovery_seconds),
     Column("fields", "good fields beside a bad one", "%", SPOILT, fields_percent, "higher"),
 )
 """The columns of figures, in order."""

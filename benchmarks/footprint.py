@@ -192,10 +192,10 @@ class Bench:
                 raise RuntimeError("the libraries could not be imported")
             return time.monotonic() - began
 
-    def full_queue(self, *count: int) -> dict[str, Any]:
+    def full_queue(self, *count: int, endpoint: str = "") -> dict[str, Any]:
         """A full day of requests (or so many) waiting, then delivered, in a process of its own."""
         ended = subprocess.run(  # noqa: S603 - of this repository
-            [self.python, "-m", "benchmarks.full_queue", self.endpoint, str(self._file), *map(str, count)],
+            [self.python, "-m", "benchmarks.full_queue", endpoint or self.endpoint, str(self._file), *map(str, count)],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONPYCACHEPREFIX": str(self._compiled)},
             check=True,

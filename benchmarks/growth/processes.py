@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -30,8 +31,8 @@ INTERVALS_SECONDS = (10.0, 5.0, 1.0, 0.5, 0.1, 0.05)
 WRITE_PERIODS_SECONDS = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0005)
 STEADY_SECONDS, SLOW_SECONDS = 15.0, 40.0
 OFFERED_SHARE_MIN = 0.95
-OUTAGE_REQUESTS = (60, 360, 2160, 8640, 86_400)
-"""At 10 s: 10 min, 1 h, 6 h, 24 h, 10 days."""
+OUTAGE_REQUESTS = (60, 360, 2160, 8640, 25_920)
+"""At 10 s: 10 min, 1 h, 6 h, 24 h, 3 days."""
 SLOPE_KIB_MAX = 1.0
 """Of RSS, for each thousand ticks: a day at 10 s has 8640."""
 _WARM_SHARE = 0.2
@@ -98,7 +99,8 @@ def run(scenario: Scenario, out: Path) -> float | None:
 
 def by_outage(bench: Bench) -> Iterator[Growth]:
     """Outages of so many requests at 10 s: what waits weighs, and is delivered to a real sink afterwards."""
-    told = {count: bench.full_queue(count) for count in OUTAGE_REQUESTS}
+    with void() as endpoint:
+        told = {count: bench.full_queue(count, endpoint=endpoint) for count in OUTAGE_REQUESTS}
     if lost := [count for count, one in told.items() if one["delivered"] < one["queued"]]:
         raise RuntimeError(f"an outage of {lost[0]} requests was not delivered in time")
 
@@ -143,14 +145,28 @@ def ticks(bench: Bench, count: int) -> list[dict[str, Any]]:
     Raises:
         subprocess.CalledProcessError: not all of its requests were delivered, or it broke.
     """
-    ended = subprocess.run(  # noqa: S603 - of this repository
-        [bench.python, "-m", "benchmarks.ticks", bench.endpoint, str(bench.folder / "ticks.json"), str(count)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
-        check=True,
-        capture_output=True,
-    )
+    with void() as endpoint:
+        ended = subprocess.run(  # noqa: S603 - of this repository
+            [bench.python, "-m", "benchmarks.ticks", endpoint, str(bench.folder / "ticks.json"), str(count)],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]},
+            check=True,
+            capture_output=True,
+        )
     return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+@contextmanager
+def void() -> Iterator[str]:
+    """Run `benchmarks.void`; gives its endpoint."""
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.void"], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            port = (process.stdout.readline() if process.stdout else b"").decode().strip()
+            if not port:
+                raise RuntimeError("benchmarks.void did not start")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 def of_processes(bench: Bench, out: Path) -> tuple[Callable[[], Iterator[Growth]], ...]:

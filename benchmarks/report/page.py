@@ -73,7 +73,7 @@ def _kind(cell: str) -> str:
         return "good"
     if word in {"FAIL", "WORSE", "broken", "missed", "NOT"}:
         return "bad"
-    return "number" if re.match(r"^[-+<]?[\d.]", cell) else ""
+    return "number" if cell == "-" or re.match(r"^[-+<]?[\d.]", cell) else ""
 
 
 def clean(text: str) -> str:

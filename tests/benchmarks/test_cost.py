@@ -88,6 +88,13 @@ def test_of_an_outage_only_its_own_writes_count():
     assert cost.outage_percent(record) == pytest.approx(100 / 4)
 
 
+def test_recovery_is_from_the_heal_to_the_first_arrival_after_it():
+    healed = Event(20.0, "fault", {"action": "heal", "ok": True})
+    record = replace(RECORD, events=(healed,), exports=(export(12.0, 1.0), export(21.5, 2.0), export(22.0, 3.0)))
+    assert cost.recovery_seconds(record) == pytest.approx(1.5)
+    assert cost.recovery_seconds(replace(record, exports=record.exports[:1])) is None
+
+
 def test_a_figure_without_samples_is_none_and_not_zero():
     nothing = RunRecord(META, SCENARIO)
     assert [column.measure(nothing) for column in cost.COLUMNS] == [None] * len(cost.COLUMNS)
