@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
+import io
 import os
 import random
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from bridge.transports.waiting import READABLE, WRITABLE, Waiting
 
 LookUp = Callable[..., Sequence[tuple[Any, ...]]]
 """`socket.getaddrinfo`, or what stands in for it."""
+Start = Callable[[Callable[..., object], tuple[Any, ...]], object]
+"""`_thread.start_new_thread`, or what stands in for it."""
 Shuffle = Callable[[list[Any]], None]
 """`random.shuffle`, or what stands in for it."""
 Address = tuple[socket.AddressFamily, Any]
@@ -85,7 +88,11 @@ class Resolver:
     """
 
     def __init__(
-        self, endpoint: Endpoint, look_up: LookUp = socket.getaddrinfo, shuffle: Shuffle = random.shuffle
+        self,
+        endpoint: Endpoint,
+        look_up: LookUp = socket.getaddrinfo,
+        shuffle: Shuffle = random.shuffle,
+        start: Start = _thread.start_new_thread,
     ) -> None:
         self._host = endpoint.host
         self._port = endpoint.port
@@ -96,6 +103,7 @@ class Resolver:
         )
         self._look_up = look_up
         self._shuffle = shuffle
+        self._start = start
         self._running: _LookUp | None = None
 
     def addresses(self, waiting: Waiting, seconds: float) -> tuple[Address, ...]:
@@ -109,7 +117,7 @@ class Resolver:
             return (self._known,)
         if self._running is None:
             try:
-                self._running = _LookUp(self._host, self._port, self._look_up)
+                self._running = _LookUp(self._host, self._port, self._look_up, self._start)
             except (OSError, RuntimeError) as error:  # no descriptor, no thread
                 raise DialError(f"the name {self._host!r} could not be looked up: {error}") from error
         if not waiting.wait(self._running.fileno(), READABLE, waiting.now() + seconds):
@@ -119,16 +127,25 @@ class Resolver:
 
 
 class _LookUp:
-    """One look-up in a daemon thread; its descriptor becomes readable when it is done."""
+    """One look-up in a daemon thread; its descriptor becomes readable when it is done, or the thread ended otherwise.
 
-    def __init__(self, host: str, port: int, look_up: LookUp) -> None:
+    Not by `threading`: its start waits for a sign of life, for ever where the new thread finds no memory. So nobody but
+    the thread holds the end of the pipe that shows its own end: the interpreter closes it with the last reference, and
+    needs no memory of ours for that, as a ``__del__`` would.
+    """
+
+    def __init__(self, host: str, port: int, look_up: LookUp, start: Start) -> None:
         self._host = host
         self._port = port
         self._look_up = look_up
         self._found: tuple[Address, ...] = ()
-        self._failed: str | None = None
-        self._read_end, self._write_end = os.pipe()
-        threading.Thread(target=self._run, name="name-look-up", daemon=True).start()
+        self._failed: str | None = "the thread that was to do it ended"
+        self._read_end, write_end = os.pipe()
+        try:
+            start(self._run, (io.FileIO(write_end, "w"),))
+        except BaseException:
+            os.close(self._read_end)
+            raise
 
     def fileno(self) -> int:
         return self._read_end
@@ -139,16 +156,17 @@ class _LookUp:
             raise DialError(f"the name {self._host!r} could not be resolved: {self._failed}")
         return self._found
 
-    def _run(self) -> None:
+    def _run(self, shows_the_end: io.FileIO) -> None:
         try:
             # As bytes: for text the interpreter loads its table of international names, about 1 MiB.
             name = self._host.encode("ascii") if self._host.isascii() else self._host
             found = self._look_up(name, self._port, type=socket.SOCK_STREAM)
             self._found = tuple((family, sockaddr) for family, _, _, _, sockaddr in found)
-        except (OSError, UnicodeError) as error:
-            self._failed = getattr(error, "strerror", None) or str(error)
+            self._failed = None
+        except (OSError, UnicodeError, MemoryError) as error:
+            self._failed = getattr(error, "strerror", None) or str(error) or "no memory"
         finally:
-            os.close(self._write_end)
+            shows_the_end.close()
 
 
 def connect(address: Address, waiting: Waiting, seconds: float) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from bridge.endpoint import parse
 from bridge.errors import TransportError
-from bridge.transports.dialing import Address, _connect, spread
+from bridge.transports.dialing import Address, DialError, Resolver, _connect, spread
 from bridge.transports.http2 import Http2Transport
 from bridge.transports.waiting import Waiting
 from tests.bridge.transports.scripted import QUICK, Peer, Wire
@@ -38,6 +39,11 @@ def reason_of(transport: Http2Transport, wire: Wire, seconds: float = 5.0) -> st
         transport.call(b"", wire.allow(seconds))
     assert not caught.value.may_have_arrived
     return caught.value.reason
+
+
+@pytest.fixture
+def waiting(wire: Wire) -> Waiting:
+    return Waiting(wire.allow(), time.monotonic)
 
 
 @pytest.fixture
@@ -240,3 +246,49 @@ def test_a_unix_socket_that_is_not_there_or_that_nobody_serves_is_said(wire: Wir
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         assert reason_of(transport, wire) == f"unix:{path}: refused the connection"
+
+
+def a_resolver(start: Callable[..., object], look_up: Callable[..., Sequence[Found]]) -> Resolver:
+    return Resolver(parse("http://collector.example:4317"), look_up, lambda _: None, start)
+
+
+def open_descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_thread_that_finds_no_memory_to_begin_is_a_look_up_that_failed_and_the_next_one_works(
+    waiting: Waiting,
+):
+    def dies_at_once(_run: object, _held: object) -> None:
+        """What the interpreter does then: it lets go of what the thread was given."""
+
+    resolver = a_resolver(dies_at_once, lambda *_, **__: found(("127.0.0.1", 4317)))
+    before = open_descriptors()
+    for _ in range(3):
+        with pytest.raises(DialError, match="could not be resolved: the thread that was to do it ended"):
+            resolver.addresses(waiting, 5.0)
+    assert open_descriptors() == before
+    resolver._start = _thread.start_new_thread
+    assert resolver.addresses(waiting, 5.0) == ((socket.AF_INET, ("127.0.0.1", 4317)),)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_thread_that_cannot_be_had_costs_no_descriptor(waiting: Waiting):
+    def cannot(_run: object, _held: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = a_resolver(cannot, lambda *_, **__: found())
+    before = open_descriptors()
+    for _ in range(3):
+        with pytest.raises(DialError, match="could not be looked up: can't start new thread"):
+            resolver.addresses(waiting, 5.0)
+    assert open_descriptors() == before
+
+
+def test_a_look_up_without_memory_is_one_that_failed(waiting: Waiting):
+    def look_up(*_: object, **__: object) -> Sequence[Found]:
+        raise MemoryError
+
+    with pytest.raises(DialError, match="could not be resolved: no memory"):
+        a_resolver(_thread.start_new_thread, look_up).addresses(waiting, 5.0)
