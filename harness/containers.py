@@ -23,6 +23,8 @@ from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError
 
 START_SECONDS = 60.0
 """From the order to the first process: 0.5 s, and more where many containers are started at once."""
+_STARTS = 3
+"""So often a start is tried of which the engine knows nothing afterwards."""
 _KILLED_SECONDS = 20.0
 """From SIGKILL until the engine says so too."""
 _FIGURES_SECONDS = 0.1
@@ -202,6 +204,22 @@ def start_container(engine: DockerEngine, role: str, container: str, log: Path) 
     Raises:
         ProcessError: the engine cannot start it; with what it said.
     """
+    for _ in range(_STARTS - 1):
+        try:
+            return _start(engine, role, container, log)
+        except _NothingHappenedError:
+            continue
+    try:
+        return _start(engine, role, container, log)
+    except _NothingHappenedError as problem:
+        raise ProcessError(f"cannot start the {role}: {problem}") from problem
+
+
+class _NothingHappenedError(Exception):
+    """The client ended without an error, and the container was not started: seen where the engine is very busy."""
+
+
+def _start(engine: DockerEngine, role: str, container: str, log: Path) -> tuple[float, ContainerProcess]:
     try:
         before = engine.state(container).started_at
         with log.open("ab") as file:
@@ -227,7 +245,7 @@ def start_container(engine: DockerEngine, role: str, container: str, log: Path) 
             file.seek(from_byte)
             said = " ".join(file.read(2000).decode(errors="replace").split())
         raise ProcessError(f"cannot start the {role}: {said or problem}") from problem
-    except ProcessError:
+    except (ProcessError, _NothingHappenedError):
         end_output(output, 0.0)
         raise
 
@@ -242,6 +260,8 @@ def _until_started(
         state = engine.state(container)
         if state.started_at != before and (state.running or not state.error):
             return time.monotonic(), state
+        if client_ended and output.returncode == 0 and not state.error:
+            raise _NothingHappenedError(f"its client ended {_STARTS} times without having started it")
         if client_ended:
             raise DockerError(state.error or f"the client ended with {output.returncode}")
         if time.monotonic() > deadline:

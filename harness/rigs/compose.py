@@ -43,6 +43,8 @@ _PORTS = {"OTLP": 4317, "HEALTH": 13133, "SCRAPE": 8889, "BALLAST": 4319}
 """Each container has ports of its own, so they can be the usual ones."""
 _TOXIPROXY_API, _TOXIPROXY_OTLP, _PROMETHEUS = 8474, 4317, 9090
 _CONFIGURATION = Path("/etc/otelcol-contrib")
+_BALLAST_BYTES = 512 * 2**20
+"""A Collector that a scenario fills is to refuse by its own limiter, and not to be killed by its container's limit."""
 _NOBODY = "65534:65534"
 """Who Prometheus is in its image."""
 _SHARED, _OWN = "/shared", "/run-folder"
@@ -181,7 +183,16 @@ class ComposeStanding(EmbeddedStanding):
         )
         command = configuration(with_ballast=with_ballast, with_back_end=with_back_end, folder=_CONFIGURATION)
         mounts = [Mount(str(DATA), str(_CONFIGURATION))]
-        return Service("collector", "collector", environment, mounts, command=command, user=_own_user())
+        memory_bytes = _BALLAST_BYTES if with_ballast else None
+        return Service(
+            "collector",
+            "collector",
+            environment,
+            mounts,
+            command=command,
+            memory_bytes=memory_bytes,
+            user=_own_user(),
+        )
 
     def _prometheus_service(self) -> Service:
         config = write_configuration(self._run_dir, f"collector:{_PORTS['SCRAPE']}")

@@ -121,6 +121,19 @@ def test_what_the_engine_refuses_is_an_error_with_its_words(run: Callable[..., C
         run(SLEEPS, refusal="no such file or directory: python")
 
 
+def test_a_start_of_which_the_engine_knows_nothing_is_made_again(
+    fake: FakeEngine, run: Callable[..., ContainerProcess]
+):
+    container = run(SLEEPS, ignored_starts=2)
+    until_it_says(container, "up")
+    assert len([line for line in fake.said() if line.startswith("start")]) == 3
+
+
+def test_an_engine_that_never_starts_it_is_an_error(run: Callable[..., ContainerProcess]):
+    with pytest.raises(ProcessError, match="its client ended 3 times without having started it"):
+        run(SLEEPS, ignored_starts=3)
+
+
 def test_a_container_that_is_not_there_is_an_error(fake: FakeEngine, tmp_path: Path):
     with pytest.raises(ProcessError, match="No such container: one"):
         start_container(fake.engine, "bridge", "one", tmp_path / "bridge.log")

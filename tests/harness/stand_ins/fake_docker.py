@@ -59,6 +59,10 @@ def start(name: str) -> NoReturn:
         container["State"]["Error"] = refusal
         save(name, container)
         fail(refusal)
+    if container.get("ignored_starts"):
+        container["ignored_starts"] -= 1
+        save(name, container)
+        sys.exit(0)
     child = subprocess.Popen([sys.executable, "-c", container["script"]], start_new_session=True)
     state = {"Running": True, "Pid": child.pid, "StartedAt": str(time.time_ns())}
     if not container.get("seen_too_late"):
