@@ -93,9 +93,13 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def compose(session: nox.Session) -> None:
-    """Build the images and test the stack of docker-compose.yml on this machine's Docker. Arguments go to pytest."""
+    """Build the images, test them on this machine's Docker, run scenarios on them. Arguments go to pytest alone."""
     install(session, "dev")
     session.run("python", "-m", "pytest", "--durations=10", *(session.posargs or ("tests/e2e",)))
+    if not session.posargs:
+        session.run("python", "-m", "harness", "doctor", "--rig", "compose")
+        smoke = ("tag:containers", "--profile", "smoke", "--rig", "compose", "--jobs", "4")
+        session.run("python", "-m", "harness", "run", *smoke)
 
 
 IN_A_CLUSTER = (

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import orphans, procfs, started
+from harness import procfs, started
 from harness.cgroups import Cgroup, CgroupFigures, cgroup_of
 from harness.docker_engine import ContainerState, DockerEngine, DockerError
 from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError
@@ -224,15 +224,13 @@ def _start(engine: DockerEngine, role: str, container: str, log: Path) -> tuple[
         before = engine.state(container).started_at
         with log.open("ab") as file:
             from_byte = file.tell()
-            with orphans.starting:
-                output = subprocess.Popen(  # noqa: S603 - the client, with arguments of ours
-                    [engine.program, "start", "--attach", container],
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-                orphans.expect(output.pid)
+            output = subprocess.Popen(  # noqa: S603 - the client, with arguments of ours
+                [engine.program, "start", "--attach", container],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # an interrupt at the terminal is not for it; in our session, so it is no orphan
+            )
     except (DockerError, OSError) as problem:
         raise ProcessError(f"cannot start the {role}: {problem}") from problem
     try:

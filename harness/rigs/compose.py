@@ -2,7 +2,7 @@
 
 Bridge -> Toxiproxy -> relay -> OpenTelemetry Collector -> recording sink, as on the local rig. Bridge, Toxiproxy,
 Collector and Prometheus are containers in a network of the run's own; the job, the relay and the sink are processes of
-this machine, which has an address in that network. docs/decisions/0006-containers-measured-from-the-host.md says why.
+this machine, which has an address in that network. docs/decisions/0016-containers-measured-from-outside.md says why.
 """
 
 from __future__ import annotations

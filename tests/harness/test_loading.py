@@ -9,7 +9,8 @@ import pytest
 
 from harness import loading
 from harness.loading import ScenarioFileError, load, parse
-from harness.scenario import FaultStep, Scenario, SteadyStep
+from harness.needs import needs_of
+from harness.scenario import FaultStep, Scenario, SteadyStep, parse_memory
 
 GOOD = """\
 name: by-hand
@@ -390,3 +391,35 @@ def test_what_is_wrong_with_a_fault_inside_of_another_is_said(old: str, new: str
     with pytest.raises(ScenarioFileError) as caught:
         parse(INNER.replace(old, new), name="inner.yaml")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "held"), [("64MiB", 64 * 2**20), ("6 MiB", 6 * 2**20), ("1GiB", 2**30), ("64GiB", 64 * 2**30)]
+)
+def test_an_amount_of_memory_has_a_unit_and_is_held_in_bytes(written: str, held: int):
+    assert parse_memory(written) == held
+
+
+@pytest.mark.parametrize(
+    "written", ["64", "64MB", "64Mi", "-1MiB", "1.5MiB", "5MiB", "65GiB", 64, None, "", "9" * 99 + "GiB"]
+)
+def test_what_is_no_amount_of_memory_is_refused_with_the_mend(written: object):
+    with pytest.raises(ValueError, match=r"write a whole number and a unit, for example 64MiB|from 6MiB to 64GiB"):
+        parse_memory(written)
+
+
+def test_a_recorded_memory_limit_is_read_back():
+    document = {
+        "name": "x",
+        "what": "a scenario with a limit",
+        "why": "to be read back from a record",
+        "bridge": {"interval": 1.0, "memory_limit": 40 * 2**20},
+        "timeline": [{"steady": 1.0}],
+        "checks": [{"check": "alive", "promise": "shutdown"}],
+    }
+    recorded = Scenario.from_record(document)
+    assert recorded.bridge.memory_limit == 40 * 2**20
+    assert Scenario.from_record(recorded.model_dump(mode="json")) == recorded
+    assert "memory-limit" in needs_of(recorded)
+    with pytest.raises(ValueError, match="6MiB to 64GiB"):
+        Scenario.from_record({**document, "bridge": {"memory_limit": 17}})
