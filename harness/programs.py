@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.provenance import SOURCE_TREE
@@ -74,3 +75,13 @@ def version(program: Program, file: Path) -> str:
     if done.returncode or not said:
         return f"cannot be run: it ended with {done.returncode} and said {said[-1] if said else 'nothing'}"
     return said[0]
+
+
+_OF_RIG = {"local": (COLLECTOR, TOXIPROXY, PROMETHEUS)}
+
+
+@cache
+def versions_on(rig: str) -> dict[str, str]:
+    """What each of a rig's real programs on this machine says of itself; those not found are left out."""
+    found = {program: find(program, folders()) for program in _OF_RIG.get(rig, ())}
+    return {program.name: version(program, file) for program, file in found.items() if file is not None}

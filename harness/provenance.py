@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,10 @@ from harness.record import SCHEMA_VERSION, Meta
 
 SOURCE_TREE = Path(__file__).resolve().parent.parent
 """The folder that holds the packages: the repository, or site-packages when installed."""
-_NAMED = ("ml-metrics-bridge", "h2", "opentelemetry-sdk", "opentelemetry-proto", "protobuf", "grpcio", "scikit-learn")
+_NAMED = (
+    *("ml-metrics-bridge", "h2", "opentelemetry-sdk", "opentelemetry-proto", "protobuf", "grpcio", "scikit-learn"),
+    *("psutil", "pydantic", "pyyaml", "requests", "toxiproxy-python"),
+)
 
 
 def versions() -> dict[str, str]:
@@ -40,8 +44,16 @@ def machine() -> dict[str, str | int | float]:
     }
 
 
-def meta(scenario: str, rig: str, bridge_command: tuple[str, ...], run_dir: Path, seed: int) -> Meta:
-    """What a run that begins now is, apart from what it will see."""
+def meta(
+    scenario: str,
+    rig: str,
+    bridge_command: tuple[str, ...],
+    run_dir: Path,
+    seed: int,
+    *,
+    programs: Mapping[str, str] | None = None,
+) -> Meta:
+    """What a run that begins now is, apart from what it will see; ``programs``: versions of the rig's real programs."""
     return Meta(
         schema_version=SCHEMA_VERSION,
         run=run_dir.name,
@@ -52,7 +64,7 @@ def meta(scenario: str, rig: str, bridge_command: tuple[str, ...], run_dir: Path
         started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         origin=time.monotonic(),
         origin_unix_nano=time.time_ns(),
-        versions=versions(),
+        versions={**versions(), **(programs or {})},
         machine=machine(),
         commit=commit(),
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness import canary, moments, procfs, provenance
+from harness import canary, moments, procfs, programs, provenance
 from harness.faults import FaultError, Ground, Seen
 from harness.harm import Harm
 from harness.job_control import JobError
@@ -75,7 +75,9 @@ class Run:
         self._progress = progress
         self._recorder = Recorder(
             self._run_dir,
-            provenance.meta(scenario.name, rig.name, self._command, self._run_dir, seed),
+            provenance.meta(
+                scenario.name, rig.name, self._command, self._run_dir, seed, programs=programs.versions_on(rig.name)
+            ),
             scenario.model_dump(mode="json", by_alias=True),
         )
         self._processes = Processes(self._on_process)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import seal
+from harness import programs, provenance, seal
 from harness.record import SCHEMA_VERSION, Export, Meta, Point, RecordError, load
 from harness.recorder import Recorder
 from harness.samples import MachineSample, ResourceSample, WireSample
@@ -272,3 +272,18 @@ def test_a_second_run_in_the_same_folder_is_refused(run_dir: Path):
 def test_what_comes_after_the_end_is_not_recorded(run_dir: Path):
     record(run_dir).event("note", text="too late")
     assert "note" not in {event.kind for event in load(run_dir).events}
+
+
+def test_a_run_on_the_local_rig_tells_the_versions_of_its_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program = tmp_path / "prometheus"
+    program.write_text("#!/bin/sh\necho prometheus, version 3.13.5\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(programs, "folders", lambda: [tmp_path])
+    programs.versions_on.cache_clear()
+    found = programs.versions_on("local")
+    programs.versions_on.cache_clear()
+    assert found == {"prometheus": "prometheus, version 3.13.5"}
+    assert programs.versions_on("embedded") == {}
+    told = provenance.meta("steady", "local", ("bridge",), tmp_path, 1, programs=found).versions
+    assert told["prometheus"] == "prometheus, version 3.13.5"
+    assert {"python", "psutil", "toxiproxy-python"} <= told.keys()
