@@ -66,6 +66,7 @@ class ContainerProcess:
         self.pid = state.pid
         self.mark = f"container-{state.id}"
         self.log = log
+        self.image_id = state.image_id
         self.cgroup: Cgroup | None = None
         self._engine = engine
         self._container = container

@@ -29,6 +29,8 @@ class ContainerState:
     """What the engine says of a container at a moment."""
 
     id: str
+    image_id: str
+    """The id of the image that it was made from: a name may mean another one tomorrow."""
     running: bool
     pid: int
     """Of its first process, on the engine's machine; 0: it does not run."""
@@ -171,6 +173,7 @@ def _state(found: Mapping[str, Any]) -> ContainerState:
     state, networks = found["State"], found["NetworkSettings"]["Networks"] or {}
     return ContainerState(
         id=str(found["Id"]),
+        image_id=str(found["Image"]),
         running=bool(state["Running"]),
         pid=int(state["Pid"]),
         exit_code=int(state["ExitCode"]),

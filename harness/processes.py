@@ -263,12 +263,13 @@ class Processes:
         self._keep(process, t, kept)
         return process
 
-    def adopt(self, process: Started, t: float, *, elsewhere: bool = False) -> None:
+    def adopt(self, process: Started, t: float, *, elsewhere: bool = False, **facts: object) -> None:
         """Keep what something else started as if it had been started here.
 
         Args:
             process: not watched yet.
             t: when it was started, on CLOCK_MONOTONIC.
+            facts: what else the record is to say of its start.
             elsewhere: its pid is another machine's, or a pod's own: it means nobody here, so that nothing is sent to it
                 when the harness is killed, and nothing is sampled by it.
 
@@ -286,7 +287,7 @@ class Processes:
             process.kill()
             process.close()
             raise
-        self._keep(process, t, kept, **({"elsewhere": True} if elsewhere else {}))
+        self._keep(process, t, kept, **facts, **({"elsewhere": True} if elsewhere else {}))
 
     def told(self, process: Started, number: signal.Signals, t: float) -> None:
         """Record a signal that is not sent from here, at the moment that was the cause of it."""

@@ -92,7 +92,7 @@ class Event:
       killed | never-ready, with its ``reason``), and where known ``pid``, ``create_time``, ``signal``, ``exit_code``;
       ``planned`` (true) where the scenario itself wanted that kill: a process that is started again has one more life,
       with a pid of its own; ``out_of_memory`` (true), ``memory_limit_bytes`` and ``memory_peak_bytes`` where the kernel
-      killed it because of its container's memory limit
+      killed it because of its container's memory limit; ``image_id`` where a container began
     - ``member``: ``role``, ``action`` (began | ended), ``pid``, ``create_time``, ``image`` (it changes when a process
       turns into another program), ``command``, ``root`` (the pid of the tree's root), ``unseen_seconds`` (of an end:
       since when it may have been gone): a process of the bridge's tree was seen for the first time, or was gone while

@@ -81,7 +81,7 @@ class RunContainers:
             ProcessError: the engine cannot start it; with what it said.
         """
         t, process = start_container(self._engine, role, self.name(role), self._run_dir / f"{role}.log")
-        self._processes.adopt(process, t)
+        self._processes.adopt(process, t, image_id=process.image_id)
         return process
 
     def address(self, role: str) -> str:

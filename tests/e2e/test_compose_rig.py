@@ -72,6 +72,7 @@ def test_the_figures_are_those_of_the_bridges_own_process_and_container(tmp_path
     assert 10 * MIB < last.rss_bytes < 50 * MIB  # a client of Docker's has less or more
     assert 10 * MIB < last.cgroup_memory_peak_bytes < 64 * MIB
     assert started.data["pid"] > 1
+    assert started.data["image_id"] == inspect("ml-metrics-bridge:dev")["Id"]
     peak_mib = last.cgroup_memory_peak_bytes / MIB
     cpu = f"{last.cgroup_cpu_seconds:.2f} s of CPU in {last.t - started.t:.0f} s"
     figure(f"on the compose rig: {cpu}, RSS {last.rss_bytes / MIB:.1f} MiB, the container's peak {peak_mib:.1f} MiB")

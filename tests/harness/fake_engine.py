@@ -29,6 +29,7 @@ class FakeEngine:
         state = {"Running": False, "Pid": 0, "ExitCode": 0, "OOMKilled": False, "StartedAt": "0001", "Error": ""}
         container = {
             "Id": what.pop("id", ":/"),
+            "Image": "sha256:abc",
             "State": state,
             "NetworkSettings": {"Networks": {"net": {"IPAddress": "172.30.0.2"}, "none": {"IPAddress": ""}}},
             "HostConfig": {"Memory": what.pop("memory", 0)},

@@ -73,6 +73,7 @@ def test_a_container_that_was_started_is_one_of_the_runs_processes(
     assert started.wait(20) is not None
     assert not processes.stop_all()
     assert [(role, action) for _, role, action, _ in events] == [("bridge", "started"), ("bridge", "exited")]
+    assert events[0][3]["image_id"] == "sha256:abc"  # a name may mean another one tomorrow
 
 
 def test_what_the_engine_refuses_is_an_error_and_leaves_nothing(fake: FakeEngine, processes: Processes, tmp_path: Path):

@@ -45,6 +45,7 @@ def create(name: str, script: str) -> None:
     state = {"Running": False, "Pid": 0, "ExitCode": 0, "OOMKilled": False, "StartedAt": "0001", "Error": ""}
     container = {
         "Id": A_PATH_OF_EVERY_CGROUP,
+        "Image": "sha256:abc",
         "State": state,
         "NetworkSettings": {"Networks": {"net": {"IPAddress": "172.30.0.2"}, "none": {"IPAddress": ""}}},
         "HostConfig": {"Memory": 0},
