@@ -16,8 +16,8 @@ from bridge import logs, wiring
 from bridge.settings import Settings
 
 TICKS = 100_000
-WAITING_MAX = 1000
-"""Then the loop lets the sender catch up: what is measured is ticks, and no backlog."""
+WAITING_MAX, LOOK_EVERY_TICKS = 16, 10
+"""So much may wait until the loop lets the sender catch up: what is measured is ticks, and no backlog."""
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     for number, document in enumerate(documents(count), start=1):
         path.write_bytes(document)
         loop.tick()
-        if number % 100 == 0:
+        if number % LOOK_EVERY_TICKS == 0:
             while sender.stats().queue_count > WAITING_MAX:
                 time.sleep(0.001)
         if number % (count // 100) == 0:
