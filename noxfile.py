@@ -161,6 +161,17 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def trust(session: nox.Session) -> None:
+    """Run the smoke profile ten times, five on each transport, and count the verdicts (`docs/trust.md`): 40 minutes."""
+    install(session, "dev")
+    many = ("python", "-m", "harness", "run", "--profile", "smoke", "--rig", "embedded", "--repeat", "5", "--out")
+    session.run(*many, "runs/trust/http2", success_codes=[0, 1, 2, 4])
+    grpcio = "env BRIDGE_TRANSPORT=grpcio python -m bridge"
+    session.run(*many, "runs/trust/grpcio", "--bridge", grpcio, success_codes=[0, 1, 2, 4])
+    session.run("python", "-m", "benchmarks.trust", "runs/trust/http2", "runs/trust/grpcio", *session.posargs)
+
+
+@nox.session
 def pins(session: nox.Session) -> None:
     """Resolve requirements/*.txt anew: all Pythons and platforms, with hashes, without an index address."""
     session.install("uv>=0.9")

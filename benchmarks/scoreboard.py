@@ -189,18 +189,18 @@ def text_of(board: Board) -> str:
     return "\n".join(parts)
 
 
-def put_into(file: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file.
+def put_into(file: Path, text: str, begin_mark: str = BEGIN, end_mark: str = END) -> None:
+    """Replace what stands between two markers of a Markdown file.
 
     Raises:
         SystemExit: the file has no markers.
     """
     old = file.read_text(encoding="utf-8")
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = old.partition(begin_mark)
+    _, end, after = rest.partition(end_mark)
     if not begin or not end:
-        raise SystemExit(f"{file} has no line {BEGIN} and {END} behind it")
-    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{file} has no line {begin_mark} and {end_mark} behind it")
+    file.write_text(f"{before}{begin_mark}\n{text}{end_mark}{after}", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
