@@ -10,6 +10,8 @@ from harness.scenario import CheckSpec
 
 _INTERVALS_VISIBLE = 1.5
 """A write that stood for so many intervals was there at a reading: one interval, and room for jitter."""
+_LATE_SECONDS = 0.25
+"""A reading may be so late: the aim for latency in `harness/promises.yaml` is an interval, however short, and this."""
 _BRIDGE_GONE = "bridge-killed"
 _HARMLESS_TO_FILE = (
     "collector-",
@@ -73,6 +75,12 @@ def _shows(arrival: Arrival, write: Write) -> bool:
     )
 
 
+def visible_seconds(record: RunRecord) -> float:
+    """Return how long a write must stand until no reading in time can miss it."""
+    interval = interval_seconds(record)
+    return max(_INTERVALS_VISIBLE * interval, interval + _LATE_SECONDS)
+
+
 def every_write_delivered(record: RunRecord, spec: CheckSpec) -> Measure:
     """Count the lost ones of those writes that a reading once an interval cannot miss, from the end of start-up on.
 
@@ -81,7 +89,7 @@ def every_write_delivered(record: RunRecord, spec: CheckSpec) -> Measure:
     due = unmissable(record)
     if spec.during:
         spans = judged(record, spec)
-        read_by = _INTERVALS_VISIBLE * interval_seconds(record)
+        read_by = visible_seconds(record)
         due = [write for write in due if inside(spans, write.t) and inside(spans, write.t + read_by)]
     if not due:
         return Measure(None, 0, "no write stood long enough to be read for certain")
@@ -110,8 +118,8 @@ def _with_equals(record: RunRecord, shown: set[int]) -> set[int]:
 
 
 def unmissable(record: RunRecord) -> list[Write]:
-    """Return the writes that stood undisturbed for 1.5 intervals after start-up, and the job's last one."""
-    needed = _INTERVALS_VISIBLE * interval_seconds(record)
+    """Return the writes that stood undisturbed for `visible_seconds` after start-up, and the job's last one."""
+    needed = visible_seconds(record)
     begin = phase_start(record, "warm-up") or 0.0
     writes = record.ledger.writes
     hidden = _hidden(record)
