@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -43,7 +44,7 @@ def carry_out(order: Order, folder: Path, meanwhile: Callable[[Stack, Order], Or
             stack.kill_collector(0)
         requests = order.sidecars * (order.ticks + order.backlog)
         lead = 8 + requests / ENCODED_A_SECOND + order.sidecars / STARTED_A_SECOND
-        order = replace(order, begins=time.time() + lead)
+        order = replace(order, begins=time.time() + lead, cpus=len(os.sched_getaffinity(0)))
         variables = {
             "LOAD_ENDPOINTS": ",".join(stack.endpoints),
             "LOAD_BEGINS": f"{order.begins:.3f}",

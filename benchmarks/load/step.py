@@ -16,6 +16,8 @@ ON_TIME_SECONDS = 1.0
 """A request that is put later than so after its due time was not offered on schedule."""
 LATENCY_P99_SECONDS_MAX = 1.0
 """Above it a step does not hold: a tenth of the interval, far above what an idle Collector takes."""
+NEIGHBOURS_SHARE_MAX = 0.25
+"""Where others took more of the machine, a slow answer says nothing of the Collector."""
 _MIB = 1024 * 1024
 REFUSED = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}
 
@@ -33,6 +35,8 @@ class Order:
     backlog: int
     begins: float
     """Wall clock, seconds since 1970, of the first due request."""
+    cpus: int = 0
+    """Processors that there were; 0: nobody looked."""
     recovers: float | None = None
     """When the Collector that was killed, or was away, answered again."""
 
@@ -113,28 +117,47 @@ def row_of(folder: Path) -> Row:
         "recovery_seconds": _recovery(calls, order),
         "series": series,
     }
-    verdict, reason = judged(order, figures, ended=len(sidecars))
+    verdict, reason = judged(order, figures, ended=len(sidecars), neighbours_share=_neighbours_share(spent, order))
     about: dict[str, Any] = {"name": folder.name, "kind": order.kind, "verdict": verdict, "reason": reason}
     return Row(sidecars=order.sidecars, collectors=order.collectors, **about, **figures, **spent)
 
 
-def judged(order: Order, figures: dict[str, Any], *, ended: int) -> tuple[str, str]:
-    """Say whether a step holds. What was not offered cannot fail."""
+def judged(order: Order, figures: dict[str, Any], *, ended: int, neighbours_share: float = 0.0) -> tuple[str, str]:
+    """Say whether a step holds. What was not offered, or had no machine to run on, cannot fail."""
     if ended < order.sidecars:
         return "INCONCLUSIVE", f"only {ended} of {order.sidecars} sidecars came to their end."
     if figures["offered_share"] < OFFERED_SHARE_MIN:
         return "INCONCLUSIVE", f"only {100 * figures['offered_share']:.0f} % of the asked rate was offered in time."
     if figures["lost"]:
         return "FAIL", f"{figures['lost']} of {figures['asked']} requests were not delivered."
-    if order.kind == "step" and (figures["errors"] or figures["refused"]):
-        return "FAIL", f"{figures['errors']} calls had no answer, {figures['refused']} were refused."
-    p99 = figures["p99_seconds"]
-    if order.kind == "step" and (p99 is None or p99 > LATENCY_P99_SECONDS_MAX):
-        return (
-            "FAIL",
-            f"p99 is {'unknown' if p99 is None else f'{p99:.2f} s'}; {LATENCY_P99_SECONDS_MAX:g} s is the limit.",
-        )
+    if order.kind == "step" and (trouble := _trouble(figures)):
+        if neighbours_share > NEIGHBOURS_SHARE_MAX:
+            return (
+                "INCONCLUSIVE",
+                f"{trouble} Neighbours of the test took {100 * neighbours_share:.0f} % of the machine.",
+            )
+        return "FAIL", trouble
     return "PASS", "All was offered in time and delivered."
+
+
+def _trouble(figures: dict[str, Any]) -> str:
+    """Say what a step that nobody disturbs must not have; empty: nothing of it."""
+    if figures["errors"] or figures["refused"]:
+        return f"{figures['errors']} calls had no answer, {figures['refused']} were refused."
+    p99 = figures["p99_seconds"]
+    if p99 is None or p99 > LATENCY_P99_SECONDS_MAX:
+        return f"p99 is {'unknown' if p99 is None else f'{p99:.2f} s'}; {LATENCY_P99_SECONDS_MAX:g} s is the limit."
+    return ""
+
+
+def _neighbours_share(spent: dict[str, Any], order: Order) -> float:
+    """What others than the test took of all processors."""
+    if not order.cpus or spent["machine_cpu_percent"] is None:
+        return 0.0
+    ours = sum(
+        spent[key] or 0.0 for key in ("collector_cpu_percent", "generator_cpu_percent", "prometheus_cpu_percent")
+    )
+    return max(0.0, float(spent["machine_cpu_percent"]) - ours) / (100 * order.cpus)
 
 
 def _recovery(calls: Sequence[Any], order: Order) -> float | None:

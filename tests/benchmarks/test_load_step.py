@@ -15,7 +15,9 @@ from bridge.transports import Answer
 ORDER = Order("step", sidecars=2, collectors=1, interval_seconds=10.0, ticks=2, backlog=0, begins=1000.0)
 
 
-def step(folder: Path, order: Order = ORDER, *, late: float = 0.0, delivered: int = 2, calls: tuple = ()) -> Row:
+def step(
+    folder: Path, order: Order = ORDER, *, late: float = 0.0, delivered: int = 2, calls: tuple = (), busy: float = 0.0
+) -> Row:
     made = calls or tuple(
         [number, due, due + 0.1, "OK", 100, [due]] for number in range(2) for due in (1000.0 + number, 1010.0 + number)
     )
@@ -26,6 +28,9 @@ def step(folder: Path, order: Order = ORDER, *, late: float = 0.0, delivered: in
         {"t": 1000.0 + t, "role": role, "pid": 1, "rss_bytes": 2**20 * (t + 1), "cpu_seconds": t / 10}
         for t in range(21)
         for role in ("collector-1", "locust")
+    ]
+    samples += [
+        {"t": 1000.0 + t, "role": "machine", "pid": 0, "rss_bytes": 0, "cpu_seconds": t * busy} for t in range(21)
     ]
     (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in samples))
     (folder / "step.json").write_text(json.dumps({**asdict(order), "series": 90}))
@@ -72,6 +77,13 @@ def test_recovery_ends_with_the_last_request_that_had_waited(tmp_path: Path):
         [0, 1010, 1010.1, "OK", 9, [1010]],
     )
     assert step(tmp_path, order, calls=calls).recovery_seconds == pytest.approx(3.0)
+
+
+def test_what_is_slow_because_of_neighbours_says_nothing_of_the_collector(tmp_path: Path):
+    calls = tuple([0, 1005.0, 1005.1, "OK", 100, [due]] for due in (1000.0, 1005.0))
+    assert step(tmp_path, replace(ORDER, cpus=2), calls=calls, busy=0.2).verdict == "FAIL"
+    assert step(tmp_path, replace(ORDER, cpus=2), calls=calls, busy=1.8).verdict == "INCONCLUSIVE"
+    assert step(tmp_path, replace(ORDER, cpus=2), busy=1.8).verdict == "PASS"
 
 
 def test_the_knee_is_the_last_step_that_holds_with_the_reason_of_the_next(tmp_path: Path):
