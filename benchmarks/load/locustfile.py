@@ -69,16 +69,16 @@ class Worker:
     """What one process of Locust knows: whose turn it is, and the files that it writes."""
 
     def __init__(self) -> None:
-        self.index = 0
         self._next = itertools.count()
         self._done = 0
         OUT.mkdir(parents=True, exist_ok=True)
         self._calls = (OUT / f"calls-{os.getpid()}.jsonl").open("w", encoding="utf-8", buffering=1 << 16)
         self._sidecars = (OUT / f"sidecars-{os.getpid()}.jsonl").open("w", encoding="utf-8", buffering=1 << 16)
 
-    def number(self) -> int:
-        """The next sidecar of this process."""
-        return self.index + next(self._next) * WORKERS
+    def number(self, environment: Environment) -> int:
+        """The next sidecar of this process; the master has told it by now which of the workers it is."""
+        index = max(0, getattr(environment.runner, "worker_index", 0) or 0)
+        return index + next(self._next) * WORKERS
 
     def tell(self, call: Call, environment: Environment) -> None:
         """Write a call down, for us and for Locust's own statistics."""
@@ -112,15 +112,10 @@ class Worker:
 WORKER = Worker()
 
 
-def _find_out_who_we_are(environment: Environment, **_: Any) -> None:  # noqa: ANN401 - Locust's own signature
-    WORKER.index = max(0, getattr(environment.runner, "worker_index", 0) or 0)
-
-
-def _write_all(**_: Any) -> None:  # noqa: ANN401 - as above
+def _write_all(**_: Any) -> None:  # noqa: ANN401 - Locust's own signature
     WORKER.close()
 
 
-events.init.add_listener(_find_out_who_we_are)
 events.quitting.add_listener(_write_all)
 
 
@@ -131,7 +126,7 @@ class Bridge(User):  # type: ignore[misc]  # Locust ships no types
 
     def on_start(self) -> None:
         """Encode everything now, ahead of the first due time."""
-        number = WORKER.number()
+        number = WORKER.number(self.environment)
         first = BEGINS - BACKLOG * INTERVAL_SECONDS
         dues = schedule(number, COUNT, first=first, interval_seconds=INTERVAL_SECONDS, ticks=BACKLOG + TICKS)
         endpoint = ENDPOINTS[number % len(ENDPOINTS)]
