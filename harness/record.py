@@ -256,8 +256,8 @@ class RunRecord:
     wire: tuple[WireSample, ...] = ()
     machine: tuple[MachineSample, ...] = ()
     back_end: tuple[BackEndSeries, ...] = ()
-    bridge_log: tuple[str, ...] = ()
-    """What the bridge printed, line by line; only where a check of the scenario looks at it."""
+    bridge_log: tuple[str, ...] | None = None
+    """What the bridge printed, line by line; None: no check of the scenario looks at it, or there is no such file."""
 
 
 def load(run_dir: Path) -> RunRecord:
@@ -283,7 +283,7 @@ def load(run_dir: Path) -> RunRecord:
     return RunRecord(
         meta=replace(meta, ended=ended),
         scenario=scenario,
-        bridge_log=_log(run_dir / "bridge.log") if _looks_at_log(scenario) else (),
+        bridge_log=_log(run_dir / "bridge.log") if _looks_at_log(scenario) else None,
         events=events,
         phases=_phases(events, ended),
         ledger=_ledger(run_dir, meta),
@@ -316,11 +316,11 @@ def _looks_at_log(scenario: Mapping[str, Any]) -> bool:
     return any(isinstance(one, dict) and one.get("pattern") is not None for one in checks or ())
 
 
-def _log(path: Path) -> tuple[str, ...]:
+def _log(path: Path) -> tuple[str, ...] | None:
     try:
         return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
     except FileNotFoundError:
-        return ()
+        return None
     except OSError as problem:
         raise RecordError(f"{path} cannot be read: {problem}") from problem
 

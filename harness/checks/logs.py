@@ -1,4 +1,7 @@
-"""Lines of the bridge's log: a pattern that must not stand there, or one that must."""
+"""Lines of the bridge's log: a pattern that must not stand there, or one that must.
+
+A bridge that says nothing said nothing wrong; only where there is no log at all nobody knows.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,31 @@ from harness.started import CUT_OFF
 _LINE_CHARACTERS_MAX = 2000
 """Of a line so much is looked at, so that no pattern takes for ever."""
 _SHOWN_CHARACTERS = 120
+_NO_LOG = Measure(None, 0, "the record has no bridge.log")
 
 
 def log_absent(record: RunRecord, spec: CheckSpec) -> Measure:
     """Count the lines in which the pattern stands."""
+    lines = record.bridge_log
+    if lines is None:
+        return _NO_LOG
     pattern = re.compile(spec.pattern or "")
-    found = [line for line in record.bridge_log if pattern.search(line[:_LINE_CHARACTERS_MAX])]
-    said = f"{len(found)} of {len(record.bridge_log)} lines of bridge.log match {spec.pattern!r}"
+    found = [line for line in lines if pattern.search(line[:_LINE_CHARACTERS_MAX])]
+    said = f"{len(found)} of {len(lines)} lines of bridge.log match {spec.pattern!r}"
     if found:
         evidence = f"{said}, the first of them: {found[0].strip()[:_SHOWN_CHARACTERS]}"
-        return Measure(float(len(found)), len(record.bridge_log), evidence, broken=True)
-    if any(CUT_OFF in line for line in record.bridge_log):
+        return Measure(float(len(found)), len(lines), evidence, broken=True)
+    if any(CUT_OFF in line for line in lines):
         return Measure(None, 0, f"{said}, but it was so long that a part of it was cut off")
-    return Measure(0.0, len(record.bridge_log), said)
+    return Measure(0.0, len(lines), said)
 
 
 def log_present(record: RunRecord, spec: CheckSpec) -> Measure:
     """0 where the pattern stands in a line, else 1."""
-    pattern = re.compile(spec.pattern or "")
     lines = record.bridge_log
+    if lines is None:
+        return _NO_LOG
+    pattern = re.compile(spec.pattern or "")
     first = next((line for line in lines if pattern.search(line[:_LINE_CHARACTERS_MAX])), None)
     if first is not None:
         return Measure(0.0, len(lines), f"{spec.pattern!r} stands in bridge.log: {first.strip()[:_SHOWN_CHARACTERS]}")

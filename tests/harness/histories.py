@@ -138,6 +138,23 @@ def good(**changes: object) -> RunRecord:
     return replace(record, **changes)
 
 
+def long(change: Callable[[int, ResourceSample], ResourceSample] = lambda _, one: one) -> RunRecord:
+    """A good run of a minute and a half, with all figures in its samples: enough for growth by blocks."""
+    one = replace(samples()[0], pss_bytes=24 * MIB, uss_bytes=23 * MIB, involuntary_switches=0)
+    made = (replace(one, t=n / 4, cpu_seconds=n / 400, voluntary_switches=10 * n) for n in range(4, 360))
+    writes = tuple(write(number, 0.5 + 2 * (number - 1)) for number in range(1, 45))
+    return good(
+        phases=(
+            Phase("warm-up", "warm-up", 1.0, 2.0),
+            Phase("steady-1", "steady", 2.0, 88.0),
+            Phase("drain", "drain", 88.0, 90.0),
+        ),
+        ledger=Ledger(writes, 2.0, (), 87.0, 0),
+        exports=tuple(export(t + 0.02, [newest(t, writes)]) for t in range(1, 89)),
+        resources=tuple(change(int(sample.t * 4), sample) for sample in made),
+    )
+
+
 def outage() -> RunRecord:
     """A run with a collector that was away from 6 s to 12 s; what was read meanwhile arrives at 12.5 s in one call."""
     before = [one for one in exports() if one.t < 6]
@@ -192,6 +209,11 @@ def patient(again_after_seconds: float = 3.1) -> RunRecord:
     again = export(8.02 + again_after_seconds, [newest(8), newest(9), newest(10), newest(11)])
     after = [one for one in exports() if one.t > 12]
     return good(exports=(*before, asked, again, *after))
+
+
+def logged(*lines: str) -> RunRecord:
+    """A good run of a bridge that said these lines, or what a good one says."""
+    return good(bridge_log=lines or ("reading /data/metrics.json", "drained, 0 requests left"))
 
 
 def spec(check: str, promise: str, **more: object) -> CheckSpec:

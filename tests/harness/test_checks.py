@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from harness import promises
-from harness.checks import CHECKS, CheckResult, Verdict
+from harness.checks import CHECKS, CheckResult, Verdict, figures
 from harness.checks.arrivals import LOSS, updates
 from harness.record import Ledger, Phase, RunRecord, Write
 from harness.samples import WireSample
@@ -18,6 +19,8 @@ from tests.harness.histories import (
     exports,
     fault,
     good,
+    logged,
+    long,
     newest,
     outage,
     overflow,
@@ -29,7 +32,10 @@ from tests.harness.histories import (
 )
 from tests.harness.histories_of_jobs import complete, stale, two_jobs
 
-GOOD_OF = {
+GOOD_OF: dict[str, Callable[[], RunRecord]] = {
+    **dict.fromkeys((check.name for check in figures.CHECKS), long),
+    "log-absent": logged,
+    "log-present": logged,
     "back-end-values": asked,
     "counter-increase": asked,
     "backlog-in-back-end": asked,
@@ -48,6 +54,8 @@ PROMISE_OF = {check: name for name, promise in promises.load().promises.items() 
 
 def judged(check: str, record: RunRecord, **more: object) -> CheckResult:
     promise = PROMISE_OF[check]
+    if CHECKS[check].wants_pattern:
+        more = {"pattern": "Traceback" if check == "log-absent" else "drained", **more}
     return CHECKS[check].judge(record, spec(check, promise, **more), promises.load().budget(promise, check))
 
 
