@@ -85,6 +85,7 @@ class Beside:
                 "OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=pod-1",
                 "METRICS_FILE_PATH": str(self.file),
                 "COLLECTION_INTERVAL": "0.1",
+                "BRIDGE_SPOOL_DIR": str(folder / "spool"),  # its figures have names, too
                 "LOG_LEVEL": "DEBUG",
             },
         )
