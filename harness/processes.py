@@ -33,6 +33,8 @@ __all__ = ["LOG_BYTES_MAX", "STOP_SECONDS", "Exit", "Process", "ProcessError", "
 _KEEPER = Path(keeper.__file__)
 _LOG_LOOK_SECONDS = 0.5
 _numbers = itertools.count(1)
+_PROMISES_SECONDS = 120.0
+"""For a keeper that has something to clear away that the run itself could not."""
 _KEEPER_SECONDS = 5.0
 """From the end of its pipe to the keeper's end, where nothing is left to clear away."""
 _KILLED_SECONDS = 10.0
@@ -163,6 +165,7 @@ class _Keeper:
     """The process that ends our groups when the harness is killed; see `keeper.py`."""
 
     def __init__(self) -> None:
+        self._promised: set[int] = set()
         read_end, self._pipe = os.pipe()
         try:
             with orphans.starting:
@@ -189,9 +192,11 @@ class _Keeper:
     def promise(self, number: int, command: Sequence[str]) -> None:
         """Have a command carried out when the harness is killed."""
         os.write(self._pipe, f"!{number} {json.dumps(list(command))}\n".encode())
+        self._promised.add(number)
 
     def release(self, number: int) -> None:
         """What it would have cleared away is gone."""
+        self._promised.discard(number)
         with contextlib.suppress(OSError):
             os.write(self._pipe, f"~{number} done\n".encode())
 
@@ -199,7 +204,7 @@ class _Keeper:
         """All are gone: the keeper ends too. One that does not, because somebody froze it, is ended."""
         os.close(self._pipe)
         try:
-            self._process.wait(_KEEPER_SECONDS)
+            self._process.wait(_PROMISES_SECONDS if self._promised else _KEEPER_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.containers import start_container
 from harness.docker_engine import DockerEngine, DockerError
 from harness.processes import ProcessError, Processes, Started, new_mark
+from harness.rigs import sweep
 from harness.rigs.compose_project import LABEL, Service, document
 from harness.rigs.contract import RigError
 
@@ -36,10 +38,9 @@ class RunContainers:
         self._mark = new_mark()
         self.project = f"harness-{self._mark.replace('.', '-')}"
         self._services: dict[str, Service] = {}
-        self._removals: list[tuple[Sequence[str], Callable[[], None]]] = []
+        self._call_off = self._promise()
         try:
             # Internal: a bridge under test reaches nothing but this run.
-            self._promise("network", "rm", self.project)
             engine.change("network", "create", "--internal", "--label", f"{LABEL}={self._mark}", self.project)
             self.gateway = self._gateway()
         except DockerError as problem:
@@ -59,10 +60,10 @@ class RunContainers:
                 self._base, list(self._services.values()), project=self.project, network=self.project, mark=self._mark
             )
             file.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
-            for service in services:
-                self._promise("rm", "--force", "--volumes", self.name(service.role))
+            self._see_the_images(made)
             roles = [service.role for service in services]
-            self._engine.change("compose", "--file", str(file), "create", "--no-build", *roles)
+            # One after the other: where one cannot be made, no other one comes when all were removed.
+            self._engine.change("compose", "--parallel", "1", "--file", str(file), "create", "--no-build", *roles)
         except KeyError as problem:
             raise RigError(
                 f"docker-compose.yml has no service {problem}: the rig is made for the file beside it"
@@ -97,19 +98,34 @@ class RunContainers:
 
     def remove(self) -> None:
         """Remove all containers, then the network. What is not removed is left to the keeper."""
-        while self._removals:
-            command, call_off = self._removals.pop()
-            with contextlib.suppress(DockerError):
-                self._engine.change(*command)
-                call_off()
+        with contextlib.suppress(DockerError):
+            found = self._engine.ask("ps", "--all", "--quiet", "--filter", f"label={LABEL}={self._mark}").split()
+            if found:
+                self._engine.change("rm", "--force", "--volumes", *found)
+            if self.project in self._engine.ask("network", "ls", "--format", "{{.Name}}").split():
+                self._engine.change("network", "rm", self.project)
+            self._call_off()
 
-    def _promise(self, *command: str) -> None:
-        """Note what removes a thing before it is made: the harness may be killed in between."""
+    def _promise(self) -> Callable[[], None]:
+        """Note what removes all of it before anything is made: the harness may be killed in between."""
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            sweep.__file__,
+            self._engine.program,
+            f"{LABEL}={self._mark}",
+            self.project,
+        ]
         try:
-            call_off = self._processes.after_death([self._engine.program, *command])
+            return self._processes.after_death(command)
         except ProcessError as problem:
             raise RigError(str(problem)) from problem
-        self._removals.append((command, call_off))
+
+    def _see_the_images(self, made: Mapping[str, Any]) -> None:
+        for role, service in made["services"].items():
+            if self._engine.image_id(service["image"]) is None:
+                raise DockerError(f"there is no image {service['image']} for the {role}: build it, or pull it")
 
     def _gateway(self) -> str:
         """This machine's own address in the run's network."""

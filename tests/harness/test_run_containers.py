@@ -36,6 +36,7 @@ def fake(tmp_path: Path) -> FakeEngine:
 
 @pytest.fixture
 def containers(fake: FakeEngine, processes: Processes, tmp_path: Path) -> RunContainers:
+    (fake.folder / "images").write_text("ml-metrics-bridge:dev otel:1")
     return RunContainers(fake.engine, processes, BASE, tmp_path)
 
 
@@ -46,15 +47,18 @@ def test_the_network_leads_nowhere_and_has_an_address_of_this_machine(fake: Fake
     assert "--internal" in made
 
 
-def test_containers_are_made_without_being_started_and_removed_last_first(fake: FakeEngine, containers: RunContainers):
+def test_containers_are_only_made_and_are_removed_before_their_network(fake: FakeEngine, containers: RunContainers):
     containers.create(Service("collector", "collector"))
     containers.create(Service("bridge", "bridge"))
     assert fake.containers() == [containers.name("bridge"), containers.name("collector")]
     assert not [line for line in fake.said() if line.startswith("start")]
     containers.remove()
     assert (fake.containers(), fake.networks()) == ([], [])
-    removed = [line.split()[-1] for line in fake.said() if line.split()[0] == "rm" or line.startswith("network rm")]
-    assert removed == [containers.name("bridge"), containers.name("collector"), containers.project]
+    removed = [line.partition(" rm ")[2] or line for line in fake.said() if line.startswith(("rm ", "network rm"))]
+    assert removed == [
+        f"rm --force --volumes {containers.name('bridge')} {containers.name('collector')}",
+        containers.project,
+    ]
 
 
 def test_two_runs_share_no_name(fake: FakeEngine, processes: Processes, tmp_path: Path):
@@ -81,6 +85,12 @@ def test_what_the_engine_refuses_is_an_error_and_leaves_nothing(fake: FakeEngine
     with pytest.raises(RigError, match="no network can be made: could not find an available"):
         RunContainers(fake.engine, processes, BASE, tmp_path)
     assert fake.networks() == []
+
+
+def test_an_image_that_is_not_there_is_said_before_anything_is_made(fake: FakeEngine, containers: RunContainers):
+    with pytest.raises(RigError, match="there is no image no-such:1 for the bridge: build it, or pull it"):
+        containers.create(Service("collector", "collector"), Service("bridge", "bridge", image="no-such:1"))
+    assert fake.containers() == []
 
 
 def test_a_service_that_the_file_has_not_is_an_error(containers: RunContainers):
@@ -125,7 +135,7 @@ from harness.docker_engine import DockerEngine
 from harness.processes import Processes
 from harness.rigs.compose_project import Service
 from harness.rigs.run_containers import RunContainers
-base = {{"services": {{"bridge": {{"image": "x"}}, "collector": {{"image": "y"}}}}}}
+base = {{"services": {{"bridge": {{"image": "otel:1"}}, "collector": {{"image": "otel:1"}}}}}}
 containers = RunContainers(DockerEngine({client!r}), Processes(lambda *_: None), base, Path({run_dir!r}))
 containers.create(Service("collector", "collector"), Service("bridge", "bridge"))
 containers.start("bridge")
@@ -135,6 +145,7 @@ time.sleep(600)
 
 
 def test_no_container_outlives_a_killed_harness(fake: FakeEngine, tmp_path: Path):
+    (fake.folder / "images").write_text("otel:1")
     script = KILLED.format(client=fake.engine.program, run_dir=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=child_environment({})) as harness:
         assert harness.stdout is not None

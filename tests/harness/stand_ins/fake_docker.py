@@ -41,7 +41,7 @@ def save(name: str, container: dict[str, Any]) -> None:
     unfinished.replace(path(name))
 
 
-def create(name: str, script: str) -> None:
+def create(name: str, script: str, label: str) -> None:
     state = {"Running": False, "Pid": 0, "ExitCode": 0, "OOMKilled": False, "StartedAt": "0001", "Error": ""}
     container = {
         "Id": A_PATH_OF_EVERY_CGROUP,
@@ -50,6 +50,7 @@ def create(name: str, script: str) -> None:
         "NetworkSettings": {"Networks": {"net": {"IPAddress": "172.30.0.2"}, "none": {"IPAddress": ""}}},
         "HostConfig": {"Memory": 0},
         "script": script,
+        "label": label,
     }
     save(name, container)
 
@@ -79,7 +80,12 @@ def start(name: str) -> NoReturn:
 def compose_create(file: str) -> None:
     for role, service in json.loads(Path(file).read_text())["services"].items():
         if not path(service["container_name"]).exists():
-            create(service["container_name"], script=f"print({role!r})")
+            (label,) = service["labels"].items()
+            create(service["container_name"], f"print({role!r})", "=".join(label))
+
+
+def labels() -> dict[str, str]:
+    return {one.stem: load(one.stem).get("label", "") for one in sorted((HERE / "containers").glob("*.json"))}
 
 
 def answer(arguments: list[str]) -> str:  # noqa: C901, PLR0911, PLR0912 - a table of command lines
@@ -93,7 +99,7 @@ def answer(arguments: list[str]) -> str:  # noqa: C901, PLR0911, PLR0912 - a tab
             return fail("unknown command: docker compose") if (HERE / "no-compose").exists() else "2.40"
         case ["compose", "--file", file, "--profile", "*", "config", *_]:
             return Path(file).read_text()
-        case ["compose", "--file", file, "create", "--no-build", *_]:
+        case ["compose", "--parallel", "1", "--file", file, "create", "--no-build", *_]:
             compose_create(file)
             return ""
         case ["image", "inspect", "--format", _, image]:
@@ -107,12 +113,17 @@ def answer(arguments: list[str]) -> str:  # noqa: C901, PLR0911, PLR0912 - a tab
             return name
         case ["network", "inspect", *_]:
             return json.dumps([{"Subnet": "127.0.0.0/8", "Gateway": "127.0.0.1"}])
+        case ["network", "ls", *_]:
+            return "\n".join(network.name for network in (HERE / "networks").iterdir())
+        case ["ps", "--all", "--quiet", "--filter", label]:
+            return "\n".join(name for name in labels() if labels()[name] == label.removeprefix("label="))
         case ["network", "rm", name]:
             (HERE / "networks" / name).unlink()
             return name
-        case ["rm", "--force", "--volumes", name]:
-            path(name).unlink(missing_ok=True)
-            return name
+        case ["rm", "--force", "--volumes", *names]:
+            for name in names:
+                path(name).unlink()
+            return "\n".join(names)
         case ["slow"]:
             time.sleep(60)
     return fail(f"the stand-in does not know {arguments}")
