@@ -17,6 +17,7 @@ from harness.clocks import Clock
 from harness.control import ControlError
 from harness.hands import Hand
 from harness.kubectl import Kubectl, KubectlError
+from harness.pod_watch import PodWatch
 from harness.recorder import Recorder
 from harness.samples import ResourceSample
 from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError
@@ -78,10 +79,12 @@ class TrainingPod:
         self._kubectl = kubectl
         self._clock = clock
         self._recorder = recorder
+        self.marks = marks
         self._begun: dict[str, Begun] = {}
         self._ends: dict[tuple[str, int], list[Callable[[float], None]]] = {}
         self._early_ends: dict[tuple[str, int], float] = {}
         self._lock = threading.Condition()
+        self._watch = PodWatch(kubectl, name, run_dir / "hand.log")
         roles = [f"--role={role}={mark}" for role, mark in marks.items()]
         command = ("exec", name, "-c", HAND, "--", "python", "-m", "harness.hand", "observe", *roles)
         with (run_dir / "hand.log").open("ab") as log:
@@ -121,18 +124,18 @@ class TrainingPod:
     def how_it_ended(self, role: str) -> tuple[int, str]:
         """Wait for the kubelet's word on a container that has ended; gives its exit code and the reason.
 
+        While a pod ends, the kubelet says nothing of its containers until the last of them, the hand, has ended too.
+
         Raises:
-            KubectlError: the API server does not say.
             WaitedTooLongError: it says nothing of it in time.
         """
-        found: list[Mapping[str, Any]] = []
-
-        def told() -> bool:
-            found.extend(_terminated(self._kubectl.get("get", "pod", self.name)["status"], role))
-            return bool(found)
-
-        wait_until(told, within=_STATUS_SECONDS, what=f"the kubelet says how the {role} ended", every=0.1)
-        return int(found[0]["exitCode"]), str(found[0].get("reason", ""))
+        wait_until(
+            lambda: self._watch.terminated(role) is not None,
+            within=_STATUS_SECONDS,
+            what=f"the kubelet says how the {role} ended",
+        )
+        found = self._watch.terminated(role) or {}
+        return int(found["exitCode"]), str(found.get("reason", ""))
 
     def fetch_log(self, role: str) -> None:
         """Bring what a container printed so far into its log file; nothing where it cannot be had."""
@@ -151,6 +154,7 @@ class TrainingPod:
         """Look no more."""
         self._seeing.kill()
         self._seeing.wait()
+        self._watch.close()
         self.hand.close()
 
     def _read(self, lines: IO[bytes]) -> None:
@@ -183,13 +187,6 @@ class TrainingPod:
                 tell(seen["t"])
 
 
-def _terminated(status: Mapping[str, Any], container: str) -> list[Mapping[str, Any]]:
-    """What a pod's status says of a container's end; where it was started again, that is its last state."""
-    both = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
-    states = [one.get(key, {}) for one in both if one["name"] == container for key in ("state", "lastState")]
-    return [state["terminated"] for state in states if "terminated" in state]
-
-
 class PodProcess:
     """The first process of a container of the pod; see `harness.started.Started`. Its pid is the pod's own.
 
@@ -208,7 +205,7 @@ class PodProcess:
         self.pid = begun.pid
         self.create_time = begun.create_time
         self.began = begun.t
-        self.mark = ""
+        self.mark = pod.marks[role]
         self.log = log
         self._pod = pod
         self._is_over = False
@@ -278,7 +275,7 @@ class PodProcess:
     def _end(self, t: float, on_exit: Callable[[Exit], None]) -> None:
         try:
             code, reason = self._pod.how_it_ended(self.role)
-        except (KubectlError, WaitedTooLongError) as problem:
+        except WaitedTooLongError as problem:
             self._pod.problem = f"nobody knows how the {self.role} ended: {problem}"
             code, reason = _UNKNOWN_CODE, ""
         memory = None

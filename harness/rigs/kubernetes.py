@@ -14,7 +14,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from harness.clocks import Clock, on_our_clock
@@ -64,6 +64,7 @@ class KubernetesStanding:
         self._kubectl = Kubectl(self._namespace)
         self._pod: TrainingPod | None = None
         self._bridge: PodProcess | None = None
+        self._pod_is_over = False
         self._recording: Hand | None = None
         self._way_to_toxiproxy: PortForward | None = None
         self._clocks: dict[str, Clock] = {}
@@ -165,6 +166,7 @@ class KubernetesStanding:
         self._bridge = bridge
         # The kubelet tells a native sidecar to end when the last of the pod's own containers has.
         pod.on_end("job", process.pid, lambda t: setting.processes.told(bridge, signal.SIGTERM, t))
+        pod.on_end("job", process.pid, lambda _: pod.on_end("bridge", bridge.pid, self._pod_ends))
         setting.processes.adopt(process, process.began, elsewhere=True)
         return process
 
@@ -194,7 +196,7 @@ class KubernetesStanding:
         if self._pod is not None and self._pod.problem:
             raise RigError(self._pod.problem)
         ends = {
-            "hand in the job's pod": self._pod is None or self._pod.is_seen,
+            "hand in the job's pod": self._pod is None or self._pod_is_over or self._pod.is_seen,
             "hand beside the recorder": self._recording is None or self._recording.alive,
             "way to Toxiproxy": self._way_to_toxiproxy is None or self._way_to_toxiproxy.alive,
         }
@@ -204,23 +206,36 @@ class KubernetesStanding:
                     f"the {what} ended in the middle of the run: see hand.log, recorder.log, port-forward.log"
                 )
 
+    def _pod_ends(self, _: float) -> None:
+        """Job and bridge have ended: bring what stands in their pod into the record, and let it end."""
+        threading.Thread(target=self._fetch_from_pod, name="fetch", daemon=True).start()
+
+    def _fetch_from_pod(self) -> None:
+        assert self._pod is not None  # noqa: S101 - it is that which ends; for the type checker
+        try:
+            self._measure("job", self._pod.hand)
+            self._fetch(self._hand, "job", "ledger.jsonl")
+        except (ControlError, OSError) as problem:
+            self._pod.problem = f"what stands in the job's pod could not be fetched: {problem}"
+        finally:
+            self._pod_is_over = True
+            _let_go(self._pod.hand)
+
+    def _fetch(self, hand: Callable[[], Hand], of: str, name: str) -> None:
+        data = PodFile(hand, f"{RUN_FOLDER}/{name}").read_bytes()
+        (self._setting.run_dir / name).write_bytes(on_our_clock(data, self._clocks[of]))
+
     def ask_back_end(self) -> None:
-        """Bring what job, sink and relay wrote into the record, its times on our clock; measure the clocks again."""
+        """Bring what sink and relay wrote into the record, its times on our clock; measure that clock again."""
         if self._pod is None or self._recording is None:
             return
         if self._pod.problem:
             raise RigError(self._pod.problem)
-        run_dir = self._setting.run_dir
+        recording = self._recording
         try:
-            self._measure("job", self._pod.hand)
-            self._measure("recorder", self._recording)
-            for hand, of, name in (
-                (self._hand, "job", "ledger.jsonl"),
-                (lambda: self._recording, "recorder", "exports.jsonl"),
-                (lambda: self._recording, "recorder", "wire.jsonl"),
-            ):
-                data = PodFile(hand, f"{RUN_FOLDER}/{name}").read_bytes()
-                (run_dir / name).write_bytes(on_our_clock(data, self._clocks[of]))
+            self._measure("recorder", recording)
+            for name in ("exports.jsonl", "wire.jsonl"):
+                self._fetch(lambda: recording, "recorder", name)
         except (ControlError, OSError) as problem:
             raise RigError(f"the record could not be fetched: {problem}") from problem
 
@@ -228,8 +243,7 @@ class KubernetesStanding:
         """Let go of the pods, delete the namespace, and see that it is gone."""
         hands = [hand for hand in (self._pod.hand if self._pod else None, self._recording) if hand is not None]
         for hand in hands:
-            with contextlib.suppress(ControlError):
-                hand.ask("write", {"path": str(LET_GO), "data": ""})
+            _let_go(hand)
         for held in (self._pod, self._recording, self._way_to_toxiproxy):
             if held is not None:
                 held.close()
@@ -280,6 +294,11 @@ class KubernetesStanding:
 
         self._setting.patience.until(there, within=READY_SECONDS, what="the Job's pod", every=0.2)
         return found[0]
+
+
+def _let_go(hand: Hand) -> None:
+    with contextlib.suppress(ControlError):
+        hand.ask("write", {"path": str(LET_GO), "data": ""})
 
 
 class Kubernetes:

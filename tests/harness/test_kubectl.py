@@ -17,9 +17,9 @@ from harness.faults.collector_pods import CollectorPodKilled, CollectorScaledToZ
 from harness.faults.contract import Ground
 from harness.faults.file import NoParameters
 from harness.kubectl import Kubectl, KubectlError
+from harness.pod_watch import terminated
 from harness.rigs import cluster, manifests
 from harness.rigs.deployment_pods import DeploymentPods
-from harness.training_pod import _terminated
 
 FAKE = Path(__file__).parent / "stand_ins" / "fake_kubectl.py"
 Teach = Callable[[dict[str, Any]], None]
@@ -161,8 +161,8 @@ def test_a_quantity_of_memory_is_read_as_kubernetes_means_it(text: str, amount: 
 @pytest.mark.parametrize("key", ["state", "lastState"])
 def test_how_a_container_ended_is_found_wherever_the_kubelet_says_it(kind: str, key: str):
     status = {kind: [{"name": "bridge", key: {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]}
-    assert _terminated(status, "bridge") == [{"exitCode": 137, "reason": "OOMKilled"}]
-    assert _terminated(status, "job") == []
+    assert terminated(status, "bridge") == [{"exitCode": 137, "reason": "OOMKilled"}]
+    assert terminated(status, "job") == []
 
 
 def pod(name: str, *, going: bool = False, running: bool = True) -> dict[str, Any]:
