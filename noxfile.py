@@ -123,8 +123,10 @@ def kubernetes(session: nox.Session) -> None:
     install(session, "dev")
     session.run("python", "-m", "harness", "doctor", "--rig", "kubernetes")
     if not session.posargs:
-        session.run("python", "-m", "pytest", "--durations=10", "tests/cluster")
-    session.run("python", "-m", "harness", "run", "--rig", "kubernetes", *(session.posargs or IN_A_CLUSTER))
+        session.run("python", "-m", "pytest", "--durations=10", "--timeout=400", "tests/cluster")
+    session.run(
+        "python", "-m", "harness", "run", "--rig", "kubernetes", "--jobs", "2", *(session.posargs or IN_A_CLUSTER)
+    )
 
 
 @nox.session

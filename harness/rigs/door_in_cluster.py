@@ -15,7 +15,6 @@ from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 class DoorInCluster(ToxiproxyDoor):
     """A Toxiproxy that is greeted from the job's pod, as the bridge dials it."""
 
-    host = "toxiproxy"
     hand: Callable[[], Hand]
 
     def greet(self, greeting: Greeting = PLAIN, *, within: float) -> Probe:

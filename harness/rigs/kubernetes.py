@@ -126,7 +126,7 @@ class KubernetesStanding:
             except ControlError as problem:
                 raise FaultError(str(problem)) from problem
 
-        door = DoorInCluster(proxy, _OTLP_PORT, cut)
+        door = DoorInCluster(proxy, _OTLP_PORT, cut, "toxiproxy")
         door.hand = self._nearest_hand
         return door
 

@@ -46,7 +46,15 @@ class Overlay:
         self.objects = objects_of(K8S / "overlays" / name)
 
     def apply(self) -> None:
-        self.kubectl.apply(in_namespace(self.objects, self.namespace))
+        """The Job last: a cluster whose network leads addresses that are not known yet outside of it would have its
+        first requests answered by strangers.
+        """
+        around = [one for one in self.objects if one["kind"] != "Job"]
+        self.kubectl.apply(in_namespace(around, self.namespace))
+        for one in around:
+            if one["kind"] in {"Deployment", "StatefulSet"}:
+                self.until("rollout", "status", f"{one['kind'].lower()}/{one['metadata']['name']}")
+        self.kubectl.apply(in_namespace([self.job], self.namespace))
 
     @property
     def job(self) -> Object:
