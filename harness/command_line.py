@@ -153,13 +153,14 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     carry_out = functools.partial(starter.carry_out, bridge_command=command, keep=keep)
     where = "" if rig == "embedded" else f" on the rig {rig}"
     click.echo(f"{_counted(len(plans), 'run')}{where}, seed {seed}, bridge: {shlex.join(command)}")
-    with _signals_set(interrupt), Progress(console, len(plans)) as watcher:
-        jobs = jobs or batch.SIDE_BY_SIDE * len(os.sched_getaffinity(0))
-        judgements = batch.run_all(plans, jobs=jobs, run_one=carry_out, interrupt=interrupt, watcher=watcher)
-    judgements += [verdict.not_run(name, rig, reason) for name, reason in skipped.items()]
-    _show(console, judgements)
-    if plans:
-        _summarise(judgements, out)
+    with _signals_set(interrupt):
+        with Progress(console, len(plans)) as watcher:
+            jobs = jobs or batch.SIDE_BY_SIDE * len(os.sched_getaffinity(0))
+            judgements = batch.run_all(plans, jobs=jobs, run_one=carry_out, interrupt=interrupt, watcher=watcher)
+        judgements += [verdict.not_run(name, rig, reason) for name, reason in skipped.items()]
+        _show(console, judgements)
+        if plans:
+            _summarise(judgements, out)
     if interrupt.is_set():
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -243,14 +244,15 @@ def soak(  # noqa: PLR0917 - click passes by name; the command's options are the
     order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge, starter.bridge_command(rig))), out)
     run_one = functools.partial(starter.carry_out, bridge_command=order.bridge_command, keep=False)
     console, interrupt = _console(), threading.Event()
-    with _signals_set(interrupt), Progress(console, 1) as watcher:
+    with _signals_set(interrupt):
+        with Progress(console, 1) as watcher:
 
-        def carry_out(plan: Plan) -> Judgement | None:
-            found = batch.run_all([plan], jobs=1, run_one=run_one, interrupt=interrupt, watcher=watcher)
-            return found[0] if found else None
+            def carry_out(plan: Plan) -> Judgement | None:
+                found = batch.run_all([plan], jobs=1, run_one=run_one, interrupt=interrupt, watcher=watcher)
+                return found[0] if found else None
 
-        judgement = soak_run.Soak(order, carry_out=carry_out, interrupt=interrupt, say=click.echo).run()
-    _show(console, [] if judgement is None else [judgement])
+            judgement = soak_run.Soak(order, carry_out=carry_out, interrupt=interrupt, say=click.echo).run()
+        _show(console, [] if judgement is None else [judgement])
     return INTERRUPTED if interrupt.is_set() else batch.exit_code([] if judgement is None else [judgement])
 
 
@@ -313,7 +315,10 @@ def _show(console: Console, judgements: Sequence[Judgement]) -> None:
 
 @contextmanager
 def _signals_set(interrupt: threading.Event) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into the interrupt, so that the runs heal, clear away and keep their records."""
+    """Turn Ctrl-C and SIGTERM into the interrupt, so that the runs heal, clear away and keep their records.
+
+    However often they come: heals and summaries are made to their end.
+    """
     before = {number: signal.signal(number, lambda *_: interrupt.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

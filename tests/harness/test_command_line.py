@@ -21,6 +21,7 @@ from harness.catalogue import entries, files
 from harness.command_line import cli
 from harness.record import LINE_FILES, RunRecord
 from harness.reports import REPORTS
+from harness.saved import SUMMARIES
 from harness.scenario import Scenario
 from tests.harness.histories import good, process
 
@@ -425,6 +426,49 @@ def test_whatever_comes_while_it_is_imported_is_a_sentence(error: str, code: int
     assert done.returncode == code
     assert done.stderr.startswith(said)
     assert "Traceback" not in done.stderr
+
+
+INTERRUPTED_MEANWHILE = """
+import functools, os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def storm():
+    while not threading.Event().wait(0.001):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class Imported:
+    def find_spec(self, name, path=None, target=None):
+        if name == "harness.starter" and {while_imported}:
+            threading.Thread(target=storm, daemon=True).start()
+sys.meta_path.insert(0, Imported())
+
+from harness.__main__ import main
+if not {while_imported}:
+    from harness import command_line
+    from tests.harness.test_command_line import PlayedStarter
+
+    class Interrupted(PlayedStarter):
+        def carry_out(self, plan, interrupt, progress, **more):
+            super().carry_out(plan, interrupt, progress, **more)
+            threading.Thread(target=storm, daemon=True).start()
+            interrupt.wait(10)
+
+    command_line.cli = functools.partial(command_line.cli, obj=Interrupted())
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("while_imported", [True, False])
+def test_a_storm_of_interrupts_is_one_interrupt_and_the_summaries_are_whole(tmp_path: Path, while_imported: bool):
+    scenario = tmp_path / "interrupted.yaml"
+    scenario.write_text(SCENARIO.format(name="interrupted", tag="by-hand"))
+    script = INTERRUPTED_MEANWHILE.format(while_imported=while_imported)
+    command = [sys.executable, "-c", script, "run", str(scenario), "--out", str(tmp_path / "runs")]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    assert while_imported or {path.name for path in (tmp_path / "runs").iterdir()} >= {*SUMMARIES}
 
 
 def test_the_traceback_of_a_defect_is_there_for_who_asks_for_it():
