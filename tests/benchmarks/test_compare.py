@@ -26,6 +26,16 @@ def test_one_bad_round_of_b_alone_does_not_make_it_worse():
     assert said([0.20, 0.20, 0.20], [0.20, 0.20, 0.20], [0.20, 2.00, 0.20]) == "same"
 
 
+def test_one_round_of_six_may_be_spoilt_and_of_three_none():
+    calm, worse = [0.2] * 6, [0.7, 0.7, 0.1, 0.7, 0.7, 0.7]
+    assert said(calm, calm, worse) == "worse"
+    assert said(calm[:3], calm[:3], worse[:3]) == "unknown"
+
+
+def test_one_round_in_which_a_differs_from_itself_hides_nothing():
+    assert said([0.2] * 5 + [0.9], [0.2] * 6, [0.7] * 6) == "worse"
+
+
 def test_what_takes_less_is_better():
     assert said([30.0, 30.0], [30.1, 30.0], [25.0, 25.0], "rss_mib") == "better"
 
