@@ -6,11 +6,14 @@ every point with its own time, a replayed backlog too.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from harness.checks import back_end_buckets
+from harness.checks.back_end_buckets import Buckets
 from harness.checks.contract import Check, Measure, interval_seconds, write_period_seconds
 from harness.checks.delivery import unmissable
 from harness.record import BackEndSeries, RunRecord, Write
@@ -30,7 +33,7 @@ HISTOGRAMS: Mapping[str, str] = {
     "ml_training_samples_per_second": "samples_per_second",
 }
 DOCUMENTED = (*GAUGES, BATCHES, EPOCHS, *(f"{name}{end}" for name in HISTOGRAMS for end in ("_sum", "_count")))
-"""The names in Prometheus, as docs/metrics.md states them; buckets are left out of the record."""
+"""The names in Prometheus, as docs/metrics.md states them; the buckets beside them: see `back_end_buckets.py`."""
 WAYS = ("scrape", "otlp")
 
 _SUM_OFF = 1e-9
@@ -50,6 +53,8 @@ class Moment:
     way: str
     t: float
     values: dict[str, float]
+    buckets: dict[str, Buckets] = dataclasses.field(default_factory=dict)
+    """By histogram."""
 
 
 def back_end_values(record: RunRecord, _spec: CheckSpec) -> Measure:
@@ -58,6 +63,8 @@ def back_end_values(record: RunRecord, _spec: CheckSpec) -> Measure:
         return Measure(None, 0, "Prometheus holds nothing of this run")
     wrong: list[tuple[float, str]] = []
     compared = 0
+    if without := [way for way in WAYS if not _holds_buckets(record, way)]:
+        return Measure(None, 0, f"by {without[0]} there is no bucket of a histogram in the record")
     for way in WAYS:
         moments = moments_of(record, way)
         wrong += [(0.0, problem) for problem in _names(record, way)]
@@ -67,11 +74,11 @@ def back_end_values(record: RunRecord, _spec: CheckSpec) -> Measure:
             if write is None:
                 wrong.append((moment.t, f"by {way} {LOSS} is {moment.values.get(LOSS)!r}, which was never written"))
                 continue
-            found = [*_gauges(moment, write)]
+            found = [*_gauges(moment, write), *_buckets(moment)]
             if begun is not None and _all_are_read(record):
                 found += _totals(record, begun, (write, moment))
             begun = begun or (write, moment)
-            compared += len(moment.values)
+            compared += len(moment.values) + sum(map(len, moment.buckets.values()))
             wrong += [(moment.t, f"by {way} {one}") for one in found]
         wrong += _not_the_last(record, moments)
     if wrong:
@@ -134,20 +141,37 @@ def backlog_in_back_end(record: RunRecord, _spec: CheckSpec) -> Measure:
 def moments_of(record: RunRecord, way: str) -> list[Moment]:
     """Return what came in one way, moment by moment; those without a loss are left out."""
     found: dict[float, dict[str, float]] = defaultdict(dict)
+    buckets: dict[float, dict[str, dict[float, float]]] = defaultdict(lambda: defaultdict(dict))
     for series in record.back_end:
-        if series.query == "raw" and series.way == way:
-            for t, value in series.samples:
+        if series.query != "raw" or series.way != way:
+            continue
+        histogram = back_end_buckets.histogram_of(series)
+        for t, value in series.samples:
+            if histogram is None:
                 found[t][series.name] = value
-    return [Moment(way, t, values) for t, values in sorted(found.items()) if LOSS in values]
+            else:
+                buckets[t][histogram][back_end_buckets.upper_bound_of(series)] = value
+    return [Moment(way, t, values, {**buckets[t]}) for t, values in sorted(found.items()) if LOSS in values]
+
+
+def _holds_buckets(record: RunRecord, way: str) -> bool:
+    """An older record was not asked for them; a histogram that was carried has one at least."""
+    of_way = [series for series in record.back_end if series.way == way and series.query == "raw"]
+    if not any(series.name in {f"{name}_count" for name in HISTOGRAMS} for series in of_way):
+        return True  # there are no histograms: that is what is wrong then
+    return any(back_end_buckets.histogram_of(series) is not None for series in of_way)
 
 
 def _names(record: RunRecord, way: str) -> Iterator[str]:
-    there = {series.name for series in record.back_end if series.query == "raw" and series.way == way}
+    of_way = [series for series in record.back_end if series.query == "raw" and series.way == way]
+    there = {series.name for series in of_way if back_end_buckets.histogram_of(series) not in HISTOGRAMS}
     for name in DOCUMENTED:
         if name not in there:
             yield f"by {way} there is no {name}; there are: {', '.join(sorted(there)) or 'none'}"
     for name in sorted(there - {*DOCUMENTED}):
         yield f"by {way} there is {name}, which is documented nowhere"
+    for problem in back_end_buckets.wrong_bounds(record, way):
+        yield f"by {way} {problem}"
 
 
 def _write_shown(record: RunRecord, moment: Moment) -> Write | None:
@@ -163,6 +187,12 @@ def _gauges(moment: Moment, write: Write) -> Iterator[str]:
             yield f"{name} is {held!r}, in write {write.sequence} {written!r}"
 
 
+def _buckets(moment: Moment) -> Iterator[str]:
+    for name in HISTOGRAMS:
+        count = moment.values.get(f"{name}_count")
+        yield from back_end_buckets.wrong_counts(name, moment.buckets.get(name, {}), count)
+
+
 def _totals(record: RunRecord, begun: tuple[Write, Moment], now: tuple[Write, Moment]) -> Iterator[str]:
     """Hold what was added since the first moment against what the job wrote since."""
     (first, before), (write, moment) = begun, now
@@ -174,6 +204,12 @@ def _totals(record: RunRecord, begun: tuple[Write, Moment], now: tuple[Write, Mo
         off = _SUM_OFF * max(1.0, abs(most))
         if not least - off <= added <= most + off:
             yield f"{name} grew by {added:g} since write {first.sequence}, the ledger by {_range(least, most)}"
+    certain, written = _passed(record, first, write)
+    for name, key in HISTOGRAMS.items():
+        took, now_held = before.buckets.get(name, {}), moment.buckets.get(name, {})
+        read, wrote = ([one.values[key] for one in writes[1:]] for writes in (certain, written))
+        for problem in back_end_buckets.wrong_growth(name, took, now_held, read, wrote):
+            yield f"since write {first.sequence} {problem}"
 
 
 def _counted(record: RunRecord, name: str, first: Write, last: Write) -> tuple[float, float]:
@@ -181,9 +217,15 @@ def _counted(record: RunRecord, name: str, first: Write, last: Write) -> tuple[f
 
     They differ where a write stood too shortly to be read for certain, as the last but one does at the end of a job.
     """
+    certain, written = _passed(record, first, last)
+    return _sum(name, certain), _sum(name, written)
+
+
+def _passed(record: RunRecord, first: Write, last: Write) -> tuple[list[Write], list[Write]]:
+    """The writes from one to another: those that were read for certain, and all."""
     writes = [write for write in record.ledger.writes if first.sequence <= write.sequence <= last.sequence]
     certain = {write.sequence for write in unmissable(record)} | {first.sequence, last.sequence}
-    return _sum(name, [write for write in writes if write.sequence in certain]), _sum(name, writes)
+    return [write for write in writes if write.sequence in certain], writes
 
 
 def _sum(name: str, writes: list[Write]) -> float:

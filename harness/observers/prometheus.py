@@ -13,8 +13,8 @@ from typing import Any
 import requests
 
 ANSWER_SECONDS = 5.0
-HELD = '{__name__=~"ml_.+", __name__!~"ml_bridge_.+|.+_bucket"}'
-"""Every series of the job under any name; no buckets of histograms, and not what a bridge says of itself."""
+HELD = '{__name__=~"ml_.+", __name__!~"ml_bridge_.+"}'
+"""Every series of the job under any name, buckets of histograms too; not what a bridge says of itself."""
 _LOOK_BACK = "1h"
 """Longer than any run; an answer holds what there is."""
 _FIRST_INSIDE_SECONDS = 0.25

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.checks.back_end import BATCHES, DOCUMENTED, EPOCHS, GAUGES, HISTOGRAMS
+from harness.checks.back_end_buckets import UPPER_BOUNDS
 from harness.record import BackEndSeries, Ledger, RunRecord, Write
 from tests.harness.histories import good, write
 
@@ -32,7 +33,17 @@ def held_at(index: int) -> dict[str, float]:
         **{f"{name}_count": float(len(seen)) for name in HISTOGRAMS},
         BATCHES: float(len(seen)),
         EPOCHS: float(now.values["epoch"]),
+        **{
+            bucket(name, bound): float(sum(one.values[HISTOGRAMS[name]] <= bound for one in seen))
+            for name, bounds in UPPER_BOUNDS.items()
+            for bound in bounds
+        },
     }
+
+
+def bucket(histogram: str, bound: float) -> str:
+    """A bucket's name and label, as they stand in `held_at`."""
+    return f"{histogram}_bucket le={bound:g}"
 
 
 def answer(way: str, late: float, moments: Callable[[int], dict[str, float]] = held_at) -> list[BackEndSeries]:
@@ -41,12 +52,12 @@ def answer(way: str, late: float, moments: Callable[[int], dict[str, float]] = h
     series = [
         BackEndSeries(
             "raw",
-            {"__name__": name, **labels},
+            {"__name__": name.split(" ")[0], **labels, **({"le": name.split("le=")[1]} if "le=" in name else {})},
             tuple(
                 (WRITES[index].t + late, moments(index)[name]) for index in range(len(WRITES)) if name in moments(index)
             ),
         )
-        for name in DOCUMENTED
+        for name in (*DOCUMENTED, *(name for name in held_at(0) if "le=" in name))
     ]
     counters = [one for one in series if one.name.endswith(("_total", "_count")) and one.samples]
     grown = [(one, one.samples[-1][1] - one.samples[0][1]) for one in counters]

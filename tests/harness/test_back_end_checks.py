@@ -10,10 +10,11 @@ import pytest
 
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.back_end import BATCHES, DOCUMENTED, EPOCHS, GAUGES, HISTOGRAMS, LOSS
+from harness.checks.back_end_buckets import UPPER_BOUNDS
 from harness.promises import load as load_promises
 from harness.record import BackEndSeries, RunRecord
 from harness.scenario import CheckSpec
-from tests.harness.back_end_histories import WRITES, answer, asked, held_at
+from tests.harness.back_end_histories import WRITES, answer, asked, bucket, held_at
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 
@@ -21,6 +22,14 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encodin
 def judged(check: str, of: RunRecord) -> CheckResult:
     budget = load_promises().budget("collector-outage", check)
     return CHECKS[check].judge(of, CheckSpec(check=check, promise="collector-outage"), budget)
+
+
+def bound_of(name: str) -> float:
+    return float(name.split("le=")[1])
+
+
+def field_of(name: str) -> str:
+    return HISTOGRAMS[name.split("_bucket", maxsplit=1)[0]]
 
 
 def without(index: int) -> Callable[[int], dict[str, float]]:
@@ -68,7 +77,7 @@ def test_a_name_that_is_documented_nowhere_is_found():
         (BATCHES, 4.0, BATCHES),
         (EPOCHS, 9.0, EPOCHS),
         ("ml_training_processing_time_milliseconds_sum", 7.0, "_sum grew"),
-        ("ml_training_samples_per_second_count", 6.0, "_count grew"),
+        ("ml_training_samples_per_second_count", 6.0, "its count is 6.0"),
     ],
 )
 def test_a_value_that_is_not_the_ledgers_is_found(name: str, value: float, said: str):
@@ -77,6 +86,56 @@ def test_a_value_that_is_not_the_ledgers_is_found(name: str, value: float, said:
     assert found.verdict is Verdict.FAIL
     assert said in found.reason
     assert "otlp" in found.reason
+
+
+TIMES, SPEEDS = UPPER_BOUNDS
+EARLY, LATE = bucket(TIMES, 250), bucket(TIMES, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({EARLY: 0.0}, "bucket up to 250 took -1 values, where the job wrote 4"),
+        ({bucket(SPEEDS, 0.1): 9.0}, "has 5 values up to 1, and 9 up to 0.1"),
+        ({LATE: 6.0}, "has 6 values in its buckets, and its count is 5"),
+        ({bucket(TIMES, bound): 0.0 for bound in (250, 500, 1000)}, "bucket up to 250 took -1 values"),
+    ],
+)
+def test_buckets_that_are_not_the_ledgers_are_found(wrong: dict[str, float], said: str):
+    held = answer("otlp", 0.5, lambda index: held_at(index) | (wrong if index == 4 else {}))
+    found = judged("back-end-values", asked(*answer("scrape", 1.2), *held))
+    assert found.verdict is Verdict.FAIL
+    assert said in found.reason
+
+
+def test_values_that_all_lie_in_the_first_bucket_are_found():
+    def first(index: int) -> dict[str, float]:
+        return {name: float(index + 1) if "le=" in name else value for name, value in held_at(index).items()}
+
+    found = judged("back-end-values", asked(*answer("scrape", 1.2, first), *answer("otlp", 0.5)))
+    assert found.verdict is Verdict.FAIL
+    assert "bucket up to 1 took 1 values, where the job wrote 0" in found.reason
+
+
+@pytest.mark.parametrize("way", ["scrape", "otlp"])
+def test_a_bucket_that_is_not_there_is_missed(way: str):
+    held = [one for one in asked().back_end if (one.way, one.labels.get("le")) != (way, "2500")]
+    found = judged("back-end-values", asked(*held))
+    assert found.verdict is Verdict.FAIL
+    assert f"by {way} {TIMES} has the buckets 1, 2.5, 5," in found.reason
+
+
+def test_bounds_are_the_same_however_they_are_written():
+    held = [
+        replace(one, labels={**one.labels, "le": "1e3"}) if one.labels.get("le") == "1000" else one
+        for one in asked().back_end
+    ]
+    assert judged("back-end-values", asked(*held)).verdict is Verdict.PASS
+
+
+def test_an_older_record_without_buckets_is_not_decided():
+    held = [one for one in asked().back_end if "le" not in one.labels]
+    assert judged("back-end-values", asked(*held)).verdict is Verdict.INCONCLUSIVE
 
 
 def test_totals_of_writes_that_come_too_fast_to_be_read_are_not_held_against_the_ledger():
@@ -98,6 +157,11 @@ def test_a_write_that_stood_for_a_moment_only_may_be_counted_or_not():
             held
             | {f"{name}_sum": value for name, value in missed.items()}
             | ({f"{name}_count": 8.0 for name in HISTOGRAMS})
+            | {
+                name: value - (WRITES[7].values[field_of(name)] <= bound_of(name))
+                for name, value in held.items()
+                if "le=" in name
+            }
             if index == 8
             else held
         )
