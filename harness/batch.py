@@ -63,7 +63,10 @@ RunOne = Callable[[Plan, threading.Event, Callable[[str], None]], None]
 def run_all(
     plans: Sequence[Plan], *, jobs: int, run_one: RunOne, interrupt: threading.Event, watcher: Watcher
 ) -> list[Judgement]:
-    """Run, judge and save the verdicts; returns what was run, in the plans' order."""
+    """Run, judge and save the verdicts; returns what was run, in the plans' order.
+
+    Of those side by side the longest begin first, so that none is waited for when all the others have ended.
+    """
     found: dict[int, Judgement] = {}
 
     def carry_out(index: int) -> None:
@@ -71,10 +74,11 @@ def run_all(
             found[index] = _run(plans[index], run_one, interrupt, watcher)
 
     together = [index for index, plan in enumerate(plans) if not plan.alone]
+    together.sort(key=lambda index: -plans[index].scenario.planned_seconds)
     alone = [index for index, plan in enumerate(plans) if plan.alone]
     for indices, width in ((together, jobs), (alone, 1)):
         with ThreadPoolExecutor(max_workers=width, thread_name_prefix="scenario") as pool:
-            pending = {pool.submit(carry_out, index) for index in indices}
+            pending = {pool.submit(carry_out, index) for index in indices}  # begun in this order
             while pending:
                 done, pending = wait(pending, timeout=_LOOK_AGAIN_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:

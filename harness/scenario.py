@@ -282,6 +282,12 @@ class Scenario(Strict):
         return cls.model_validate_json(json.dumps(_with_aliases(recorded)), context=_RECORDED)
 
     @property
+    def planned_seconds(self) -> float:
+        """How long it takes from being ready to the stop, where everything goes as it should."""
+        steps = sum(one.steady if isinstance(one, SteadyStep) else one.for_ + one.recovery for one in self.timeline)
+        return self.warm_up + steps + self.settle
+
+    @property
     def phase_names(self) -> tuple[tuple[str, PhaseKind], ...]:
         """Every phase of the run in order: name and kind. A step without a name is called by kind and number."""
         phases: list[tuple[str, PhaseKind]] = [("before-the-job", "warm-up")] if self.start.job_after else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_functional_scenarios_run_side_by_side():
     carried_out([plan("a"), plan("b")], run_one)
 
     assert sorted(met) == ["a", "b"]
+
+
+def test_the_longest_begin_first_and_the_verdicts_stay_in_order():
+    started: list[str] = []
+    steps = {"short": "5s", "long": "60s", "middle": "20s", "middle-too": "20s"}
+    plans = [
+        replace(plan(name), scenario=scenario(name=name, timeline=[{"steady": for_}])) for name, for_ in steps.items()
+    ]
+
+    judgements = carried_out(plans, lambda plan, *_: started.append(plan.scenario.name), jobs=1)
+
+    assert started == ["long", "middle", "middle-too", "short"]
+    assert [judgement.scenario for judgement in judgements] == [*steps]
 
 
 def test_a_scenario_with_a_budget_that_neighbours_spoil_runs_alone():
