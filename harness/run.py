@@ -201,10 +201,13 @@ class Run:
             self._let_pass(seconds)
 
     def break_and_heal(self, name: str, step: FaultStep) -> None:
-        """Inject, verify, hold, verify again, heal; then time to recover."""
+        """Inject, verify, hold, verify again, heal; then time to recover.
+
+        It holds from its first verification on: on a busy machine what injects may take seconds.
+        """
         self._begin(name, "fault", f": {step.fault} for {step.for_:g} s")
-        began = time.monotonic()
         self._harm.inject(name, step, self._ground)
+        began = time.monotonic()
         if (inner := step.inner) is not None:
             self._let_pass(began + inner.after - time.monotonic())
             self._harm.inject(name, inner, self._ground)

@@ -19,6 +19,7 @@ import pytest
 from harness import canary, memory_folder, verdict
 from harness.checks import Verdict
 from harness.faults import FaultError, Seen
+from harness.faults.collector import CollectorRefused
 from harness.faults.http2_probe import Dialled
 from harness.record import RecordError, RunRecord, load
 from harness.rigs import RIGS, Setting
@@ -127,6 +128,21 @@ def test_a_fault_is_verified_at_both_ends_of_its_hold_and_healed(one_run: OneRun
     heal = next(event.t for event in record.events if event.data.get("action") == "heal")
     assert not [export.t for export in record.exports if outage.start + 0.1 < export.t < heal]
     assert [export.t for export in record.exports if export.t > heal]
+
+
+def test_a_fault_is_held_as_long_however_long_it_took_to_inject(
+    one_run: OneRun, short: Callable[..., Scenario], monkeypatch: pytest.MonkeyPatch
+):
+    inject = CollectorRefused.inject
+
+    def slowly(self: CollectorRefused) -> str:
+        threading.Event().wait(0.8)
+        return inject(self)
+
+    monkeypatch.setattr(CollectorRefused, "inject", slowly)
+    one_run(short(timeline=[{"fault": "collector-refused", "for": 0.6, "recovery": 0.5, "name": "outage"}]))
+    in_place, still = [one.t for one in load(one_run.run_dir).events if one.data.get("action") == "verify"]
+    assert still - in_place >= 0.6
 
 
 class JammedDoor(Dialled):
