@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from bridge.settings import KNOBS
+from harness.rigs.manifests import TRAINING_IMAGE
 from mock_ml_job.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +53,13 @@ def test_every_variable_of_the_job_is_a_setting_of_it():
     given = {variable["name"] for one in ALL if one.get("name") == "job" for variable in one.get("env", ())}
     assert given
     assert given <= set(re.findall(r"\b[A-Z][A-Z_]+\b", Settings.__doc__ or ""))
+
+
+def test_the_list_of_images_is_that_of_the_manifests_and_the_training_run():
+    lines = (ROOT / "k8s" / "images.txt").read_text(encoding="utf-8").splitlines()
+    listed = {line for line in lines if line and not line.startswith("#")}
+    named = {one["image"] for one in ALL if isinstance(one.get("image"), str)}
+    assert listed == named | {TRAINING_IMAGE}
 
 
 def test_no_image_is_latest_and_those_of_others_are_of_the_pinned_version():
