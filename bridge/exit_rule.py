@@ -10,18 +10,28 @@ if TYPE_CHECKING:
 
 
 class ExitRule:
-    """Off unless one of the two is given.
+    """Off unless one of the three is given.
 
     Args:
         idle_seconds_max: end when there was no new reading for so long, counted from the first one on: before it, the
-            job may still be pulling its image.
+            job may still be pulling its image or loading its data.
+        without_file_seconds_max: end when there was no reading at all for so long, counted from the first time that
+            `why_end` is asked, which is after the first look at the file.
         marker: end when something is at this path.
     """
 
-    def __init__(self, *, idle_seconds_max: float | None = None, marker: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        idle_seconds_max: float | None = None,
+        without_file_seconds_max: float | None = None,
+        marker: Path | None = None,
+    ) -> None:
         self._idle_seconds_max = idle_seconds_max
+        self._without_file_seconds_max = without_file_seconds_max
         self._marker = marker
         self._news_at_seconds: float | None = None
+        self._asked_first_at_seconds: float | None = None
 
     def news(self, now: float) -> None:
         """Note a new reading."""
@@ -29,10 +39,14 @@ class ExitRule:
 
     def why_end(self, now: float) -> str | None:
         """Why it is time to end, as a phrase; None while it is not."""
-        if self._idle_seconds_max is not None and self._news_at_seconds is not None:
-            idle_seconds = now - self._news_at_seconds
-            if idle_seconds >= self._idle_seconds_max:
-                return f"no new reading for {idle_seconds:.0f} s"
+        if self._asked_first_at_seconds is None:
+            self._asked_first_at_seconds = now
+        if self._news_at_seconds is None:
+            seconds, seconds_max, what = now - self._asked_first_at_seconds, self._without_file_seconds_max, "first"
+        else:
+            seconds, seconds_max, what = now - self._news_at_seconds, self._idle_seconds_max, "new"
+        if seconds_max is not None and seconds >= seconds_max:
+            return f"no {what} reading for {seconds:.0f} s"
         # os.path, not Path.exists: the latter raises where the folder may not be searched.
         if self._marker is not None and os.path.lexists(self._marker):
             return f"{self._marker} is there"

@@ -49,6 +49,7 @@ class Settings(NamedTuple):
     spool_folder: Path | None
     spool_size_max_bytes: int
     exit_after_idle_seconds: float | None
+    exit_without_file_seconds: float | None
     exit_marker_path: Path | None
     table: Table
     self_metrics_interval_seconds: float
@@ -374,6 +375,13 @@ KNOBS: Mapping[str, Knob] = {
     ),
     "exit_after_idle_seconds": Knob(
         ("BRIDGE_EXIT_AFTER_IDLE",),
+        "seconds",
+        "",
+        "a number of seconds from 1 to 31536000; empty: never",
+        lambda text: _number(1, 31_536_000)(text) if text else None,
+    ),
+    "exit_without_file_seconds": Knob(
+        ("BRIDGE_EXIT_WITHOUT_FILE",),
         "seconds",
         "",
         "a number of seconds from 1 to 31536000; empty: never",

@@ -62,7 +62,11 @@ def make_loop(settings: Settings, sender: Sender) -> Loop:
         ),
         instruments=make_instruments(settings),
         hand_over=_drop if settings.sdk_disabled else sender.put,
-        exit_rule=ExitRule(idle_seconds_max=settings.exit_after_idle_seconds, marker=settings.exit_marker_path),
+        exit_rule=ExitRule(
+            idle_seconds_max=settings.exit_after_idle_seconds,
+            without_file_seconds_max=settings.exit_without_file_seconds,
+            marker=settings.exit_marker_path,
+        ),
         clock=Clock(time.monotonic, time.time_ns),
         repeats=repeats,
     )

@@ -49,6 +49,17 @@ def test_every_variable_of_the_bridge_is_a_setting_of_it():
     assert given <= known
 
 
+def test_the_ordinary_container_ends_whether_the_job_left_its_marker_wrote_before_it_was_killed_or_never_did():
+    (bridge,) = (
+        one
+        for document in documents(ROOT / "k8s" / "overlays" / "legacy" / "kustomization.yaml")
+        for one in mappings(document)
+        if one.get("name") == "bridge"
+    )
+    given = {variable["name"] for variable in bridge["env"]}
+    assert {"BRIDGE_EXIT_MARKER", "BRIDGE_EXIT_AFTER_IDLE", "BRIDGE_EXIT_WITHOUT_FILE"} <= given
+
+
 def test_every_variable_of_the_job_is_a_setting_of_it():
     given = {variable["name"] for one in ALL if one.get("name") == "job" for variable in one.get("env", ())}
     assert given

@@ -705,6 +705,15 @@ def test_an_idle_file_ends_it_with_0_where_that_is_asked_for(start: Callable[...
     assert set(collector.losses) == {0.5}
 
 
+def test_a_file_that_never_comes_ends_it_with_0_where_that_is_asked_for(
+    start: Callable[..., Bridge], collector: Collector
+):
+    bridge = start(collector.port, BRIDGE_EXIT_WITHOUT_FILE="1", BRIDGE_EXIT_AFTER_IDLE="600")
+    assert bridge.ends(20)[0] == 0
+    assert "ending by itself: no first reading for 1 s" in bridge.log()
+    assert collector.requests == []
+
+
 def test_a_disabled_bridge_runs_and_sends_nothing(start: Callable[..., Bridge], collector: Collector):
     bridge = start(collector.port, OTEL_SDK_DISABLED="true", LOG_LEVEL="DEBUG")
     wait_until(lambda: "is not there" in bridge.log(), within=20, what="it looks")

@@ -78,6 +78,7 @@ def test_the_five_of_the_contract():
         ("BRIDGE_SPOOL_DIR", ["a\0b"]),
         ("BRIDGE_SPOOL_SIZE_MAX", ["1", "16MiB"]),
         ("BRIDGE_EXIT_AFTER_IDLE", ["0", "never"]),
+        ("BRIDGE_EXIT_WITHOUT_FILE", ["0", "never"]),
         ("BRIDGE_EXIT_MARKER", ["/shared/"]),
         ("BRIDGE_SELF_METRICS_INTERVAL", ["1", "59.9", "-1", "86401", "off"]),
         ("BRIDGE_HEALTH_PORT", ["-1", "65536", "http", "1.5"]),
