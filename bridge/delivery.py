@@ -200,8 +200,8 @@ class Delivery:
             return Done()
         if not self._outbox.waits:
             return Wait(None)
-        if self._due_at() - now > RESOLUTION_SECONDS:
-            return Wait(self._due_at() - now)
+        if self.due_at() - now > RESOLUTION_SECONDS:
+            return Wait(self.due_at() - now)
         self._call_began_at = now
         self._call_ends_at = now + self._bounds.call_seconds
         requests = self._outbox.take(self._width, self._bounds.batch_bytes)
@@ -250,6 +250,10 @@ class Delivery:
         """When the call in flight must have ended; stop can bring it nearer."""
         return self._call_ends_at if self._drain_ends_at is None else min(self._call_ends_at, self._drain_ends_at)
 
+    def due_at(self) -> float:
+        """No call is made before this time: a pause, or what an earlier run left behind is still being read."""
+        return max(self._not_before, self._held_until)
+
     def stats(self) -> Stats:
         """All figures of this moment."""
         outbox = self._outbox
@@ -267,7 +271,7 @@ class Delivery:
             queue_bytes_max=outbox.bytes_max,
             in_flight=len(outbox.in_flight),
             failures_in_a_row=self._failures,
-            next_attempt_at=self._due_at(),
+            next_attempt_at=self.due_at(),
             last_delivery_at=self._last_delivery_at,
         )
 
@@ -278,14 +282,11 @@ class Delivery:
             self._restored = ()
             self._suspects = 0
 
-    def _due_at(self) -> float:
-        return max(self._not_before, self._held_until)
-
     def _drain_is_over(self, now: float) -> bool:
         """Nothing left, or no time for another try: to wait for the end of the budget would deliver nothing."""
         if self._drain_ends_at is None:
             return False
-        return not self._outbox.waits or max(now, self._due_at()) + RESOLUTION_SECONDS >= self._drain_ends_at
+        return not self._outbox.waits or max(now, self.due_at()) + RESOLUTION_SECONDS >= self._drain_ends_at
 
     def _was_delivered(self, result: Delivered, now: float) -> None:
         self._suspects = max(0, self._suspects - len(self._outbox.in_flight))

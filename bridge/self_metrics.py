@@ -1,8 +1,9 @@
 """What the bridge says of itself: one encoded request of its own, newest only, made right before it is sent.
 
-`bridge.sender` asks for it after a delivery when nothing waits: so it is never queued, and neither takes the place of
-the job's data nor stands before it. It is encoded by hand: a second provider would cost more than the dozen numbers are
-worth. Names are those of OpenTelemetry's semantic conventions where these mean the same; docs/metrics.md has them all.
+`bridge.sender` asks for it when nothing waits, after a delivery or when there was none for an interval: so it is never
+queued, and neither takes the place of the job's data nor stands before it. It is encoded by hand: a second provider
+would cost more than the dozen numbers are worth. Names are those of OpenTelemetry's semantic conventions where these
+mean the same; docs/metrics.md has them all.
 """
 
 from __future__ import annotations

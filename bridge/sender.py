@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from bridge import otlp, packing
-from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait, Waiting
+from bridge.delivery import RESOLUTION_SECONDS, Broken, Delivery, Done, Send, Stats, Wait, Waiting
 from bridge.outbox import Request
 from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
@@ -69,7 +69,8 @@ class Sender:
         self._waits_for_put = False
         self._bulletin: Callable[[], bytes | None] | None = None
         self._bulletin_may_go = False
-        self._bulletin_at = clock()
+        self._bulletin_at = self._quiet_since = clock()
+        self._quiet_seconds_max: float | None = None
         self._overdue_seconds = overdue_seconds
         self._drains = False
         self._number = 0
@@ -80,18 +81,23 @@ class Sender:
         # A daemon: should a transport break its contract and hang, the process can still end inside its budget.
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
-    def start(self, bulletin: Callable[[], bytes | None] | None = None) -> None:
+    def start(
+        self, bulletin: Callable[[], bytes | None] | None = None, *, quiet_seconds_max: float | None = None
+    ) -> None:
         """Begin to deliver.
 
         Args:
             bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery
                 when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes. Where
                 something always waits, it is asked for every `_BULLETIN_OVERDUE_SECONDS`.
+            quiet_seconds_max: a bulletin is asked for also when nothing waits and for so long nothing was delivered and
+                none was asked for: else nobody could see from outside a bridge whose file never comes. None: never.
 
         Raises:
             RuntimeError: no thread can be started, or it was started before.
         """
         self._bulletin = bulletin
+        self._quiet_since, self._quiet_seconds_max = self._clock(), quiet_seconds_max
         if self._spooling is not None:
             self._delivery.hold(self._clock(), _HOLD_SECONDS)
             self._spooling.start(self._waiting, self._restore)
@@ -200,18 +206,30 @@ class Sender:
         with self._lock:
             step = self._delivery.next_step(self._clock())
             self._waits_for_put = isinstance(step, Wait) and step.seconds is None
+            due_at = self._delivery.due_at()
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
-            if step.seconds is None and self._bulletin_may_go and self._send_bulletin(lambda: self._waits_for_put):
-                return True  # something may have come meanwhile
-            self._transport.idle(self._wakeup.fileno(), step.seconds)
+            seconds = self._quiet_for_more_seconds(due_at) if step.seconds is None else step.seconds
+            if step.seconds is None and (self._bulletin_may_go or seconds == 0.0):
+                if self._send_bulletin(lambda: self._waits_for_put):
+                    return True  # something may have come meanwhile
+                seconds = self._quiet_for_more_seconds(due_at)
+            self._transport.idle(self._wakeup.fileno(), seconds)
             self._wakeup.clear()
         else:
             self._tell(self._send(step))
             if self._bulletin_may_go and self._clock() - self._bulletin_at >= self._overdue_seconds:
                 self._send_bulletin(lambda: not self._drains)
         return True
+
+    def _quiet_for_more_seconds(self, due_at: float) -> float | None:
+        """How long until a bulletin leaves although nothing was delivered, in no pause of delivery's; None: never."""
+        if self._bulletin is None or self._quiet_seconds_max is None:
+            return None
+        now = self._clock()
+        seconds = max(self._quiet_seconds_max - (now - self._quiet_since), due_at - now)
+        return max(seconds, RESOLUTION_SECONDS) if seconds > 0 else 0.0
 
     def _send(self, step: Send) -> otlp.Outcome:
         bodies = [packing.unpack(request) for request in step.requests]
@@ -225,10 +243,10 @@ class Sender:
         """Send it where there is one, while it may go on; False: there was none, and no time has passed."""
         self._bulletin_may_go = False
         try:
-            encoded = None if self._bulletin is None else self._bulletin()
+            encoded = self._ask_for_bulletin()
             if encoded is None:
                 return False
-            self._bulletin_at = self._clock()
+            self._bulletin_at = self._quiet_since
             ends_at = self._bulletin_at + _BULLETIN_SECONDS
             patience = _CallPatience(lambda: ends_at if goes_on() else -inf, self._wakeup)
             self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
@@ -236,8 +254,17 @@ class Sender:
             self._reports.broke(error)
         return True
 
+    def _ask_for_bulletin(self) -> bytes | None:
+        try:
+            return None if self._bulletin is None else self._bulletin()
+        finally:
+            # After it was asked for, by however little: so long after this the same time is over for whoever gives it.
+            self._quiet_since = self._clock()
+
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
         self._bulletin_may_go = isinstance(outcome, otlp.Delivered)
+        if self._bulletin_may_go:
+            self._quiet_since = self._clock()
         with self._lock:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())

@@ -39,7 +39,9 @@ def run(settings: Settings, stop: Stop) -> None:
     spooling = make_spooling(settings)
     sender = make_sender(settings, spooling)
     loop = make_loop(settings, sender)
-    sender.start(make_bulletin(settings, loop, sender, spooling))
+    sender.start(
+        make_bulletin(settings, loop, sender, spooling), quiet_seconds_max=settings.self_metrics_interval_seconds
+    )
     health = open_health(settings, loop, sender)
     gc.freeze()  # nothing that is here by now is ever garbage: never look at it again
     gc.enable()
@@ -105,7 +107,7 @@ def make_bulletin(
     settings: Settings, loop: Loop, sender: Sender, spooling: Spooling | None
 ) -> Callable[[], bytes | None] | None:
     """What the bridge says of itself; None: nothing."""
-    if not settings.self_metrics_interval_seconds:
+    if settings.sdk_disabled or not settings.self_metrics_interval_seconds:
         return None
     began_seconds, began_unix_nano = time.monotonic(), time.time_ns()
 

@@ -572,6 +572,49 @@ def test_it_says_nothing_of_itself_when_told_so(start: Callable[..., Bridge], co
     assert all(len(names) == 9 for names in collector.requests)
 
 
+class UntilItSpoke:
+    """Asks for the end when it has said so much of itself."""
+
+    def __init__(self, collector: Collector, times: int) -> None:
+        self._collector, self._times, self._ends = collector, times, time.monotonic() + 20
+
+    def wait(self, seconds: float) -> bool:
+        due = time.monotonic() + seconds
+        while not self._over() and time.monotonic() < due:
+            time.sleep(0.01)
+        return self._over()
+
+    def _over(self) -> bool:
+        return len(self._collector.requests) >= self._times or time.monotonic() > self._ends
+
+
+def test_a_bridge_whose_file_never_comes_says_so_by_its_own_metrics(collector: Collector, tmp_path: Path):
+    environ = {
+        "METRICS_FILE_PATH": str(tmp_path / "none"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "COLLECTION_INTERVAL": "0.1",
+    }
+    # An interval that no setting may have: the least is a minute.
+    settings = Settings.from_mapping(environ)._replace(self_metrics_interval_seconds=0.5)
+    began = time.monotonic()
+    try:
+        wiring.run(settings, UntilItSpoke(collector, 2))  # type: ignore[arg-type]  # it stands in for the signals
+    finally:
+        gc.unfreeze()
+    assert time.monotonic() - began >= 1.0, "not before an interval was over, and then once an interval"
+    assert len(collector.requests) == 2
+    for names in collector.requests:
+        assert names >= {"ml.bridge.file.reads", "ml.bridge.requests.delivered", "process.uptime"}
+        assert "ml.bridge.snapshot.age" not in names
+        assert not any(name.startswith("ml.training.") for name in names)
+
+
+def test_a_disabled_bridge_has_nothing_to_say_of_itself():
+    settings = Settings.from_mapping({"OTEL_SDK_DISABLED": "true"})
+    sender = wiring.make_sender(settings)
+    assert wiring.make_bulletin(settings, wiring.make_loop(settings, sender), sender, None) is None
+
+
 def probed(port: int, path: str) -> tuple[int, list[str]]:
     with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
         probe.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
