@@ -1,7 +1,7 @@
 # The images of the bridge, of the jobs that stand beside it in the demonstrations, and of the recording sink.
 #
 #   docker build -t ml-metrics-bridge .                     the bridge: the last stage
-#   docker compose --profile images build                   all four
+#   docker compose --profile "*" build                      all four
 #
 # Every image: no pip at run time, bytecode compiled into it, a user without rights, nothing that needs a writable root
 # file system. pip asks the index that it is set up for; a machine that reaches its index otherwise gives its own pip.conf
@@ -87,10 +87,19 @@ COPY --from=build-bridge /opt/venv /opt/venv
 RUN python -c "import importlib, pkgutil, bridge; \
 [importlib.import_module(module.name) for module in pkgutil.walk_packages(bridge.__path__, 'bridge.') \
  if module.name != 'bridge.transports.grpcio']"
-# The health answer is on in the image, on the container's own loopback.
+# The health answer is on in the image, on the container's own loopback; a container may have it elsewhere, or not at all.
 ENV BRIDGE_HEALTH_PORT=13133
 USER 10001:10001
-# bash asks by itself: a second Python would cost more than the bridge.
+# bash asks by itself: a second Python would cost more than the bridge. It asks where the bridge's own variables have the
+# answer: at all addresses means at loopback too, and port 0 or none that nobody answers; the container is then healthy
+# as long as its PID 1 lives, for Docker asks no longer than that.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/$BRIDGE_HEALTH_PORT && printf 'GET /live HTTP/1.0\\r\\n\\r\\n' >&3 && read -r -t 2 _ status _ <&3 && [ \"$status\" = 200 ]"]
+  CMD ["bash", "-c", "\
+set -- ${BRIDGE_HEALTH_PORT:-0}; port=$((10#${1:-0})); [ $port = 0 ] && exit 0; \
+set -- ${BRIDGE_HEALTH_HOST:-127.0.0.1}; hosts=${1:-127.0.0.1}; \
+case $hosts in *[!0:.]*) ;; *:*) hosts='::1 127.0.0.1';; *) hosts=127.0.0.1;; esac; \
+for host in $hosts; do \
+  { exec 3<>/dev/tcp/$host/$port; } && printf 'GET /live HTTP/1.0\\r\\n\\r\\n' >&3 && read -r -t 2 _ status _ <&3 \
+  && [ \"$status\" = 200 ] && exit 0; \
+done; exit 1"]
 ENTRYPOINT ["python", "-m", "bridge"]

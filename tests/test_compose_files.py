@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from bridge.settings import KNOBS
+from harness.loading import load
+from harness.rigs import manifests
+
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -39,12 +43,11 @@ def test_every_variable_that_a_job_is_given_is_a_setting_of_it(name: str):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_hardened_and_bounded(name: str):
+def test_every_service_is_hardened(name: str):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "mem_limit" in service or service.get("profiles") == ["images"]
     assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
@@ -64,16 +67,50 @@ def test_the_memory_limit_of_the_alert_is_that_of_the_bridges():
     assert limits == {f"{int(re.fullmatch(r'vector[(]([0-9]+)[)]', limit)[1]) // MIB}m"}
 
 
-@pytest.mark.parametrize("name", ["bridge", "job"])
+def test_an_alert_looks_back_for_longer_than_a_queue_of_the_default_size_holds():
+    rules = yaml.safe_load(text_of("compose/alerts.yml"))["groups"][0]["rules"]
+    count, interval_seconds = (
+        float(KNOBS[name].default) for name in ("queue_count_max", "collection_interval_seconds")
+    )
+    for alert in ("RequestsDropped", "FieldsLeftOut"):
+        (expression,) = (rule["expr"] for rule in rules if rule.get("alert") == alert)
+        (hours,) = re.findall(r"last_over_time\(\w+\[(\d+)h:1m\] offset 10m\)", expression)
+        assert 3600 * int(hours) > count * interval_seconds, alert
+
+
+def containers_of(one: dict[str, Any]) -> list[dict[str, Any]]:
+    """The containers of an object of Kubernetes."""
+    if one["kind"] not in ("Job", "Deployment", "Pod"):
+        return []
+    pod = one["spec"].get("template", one)["spec"]
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def training_job() -> dict[str, Any]:
+    """The Job of a real training, as the kubernetes rig has it; there is no overlay of it."""
+    job = yaml.safe_load(text_of("k8s/base/job.yaml"))
+    (scenario,) = load(ROOT / "scenarios" / "real-training.yaml")
+    return manifests.job_for(job, scenario, marks={"job": "", "bridge": ""}, variables={})
+
+
+def manifest_of(image: str) -> dict[str, Any]:
+    """The container of k8s/ that runs an image."""
+    files = ["base/job.yaml", "base/otel-collector.yaml", "base/prometheus.yaml", "rig/recorder.yaml"]
+    files.append("components/toxiproxy/toxiproxy.yaml")
+    objects = [one for file in files for one in yaml.safe_load_all(text_of(f"k8s/{file}"))]
+    found = {one["image"]: one for each in (training_job(), *objects) for one in containers_of(each)}
+    return found[image]
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_a_container_has_the_limits_and_the_hardening_of_its_manifest(name: str):
-    job = next(one for one in yaml.safe_load_all(text_of("k8s/base/job.yaml")) if one["kind"] == "Job")
-    pod = job["spec"]["template"]["spec"]
-    (manifest,) = (one for one in pod["initContainers"] + pod["containers"] if one["name"] == name)
-    service, limits = SERVICES[name], manifest["resources"]["limits"]
-    assert manifest["image"] == service["image"]
-    assert limits["memory"] == service["mem_limit"].replace("m", "Mi")
-    assert limits["cpu"] == f"{1000 * service['cpus']:.0f}m"
-    locked = manifest["securityContext"]
+    service = SERVICES[name]
+    manifest = manifest_of(service["image"])
+    limits, locked = manifest["resources"]["limits"], manifest["securityContext"]
+    assert manifests.bytes_of(limits["memory"]) == MIB * int(service["mem_limit"].removesuffix("m"))
+    assert service["memswap_limit"] == service["mem_limit"], "swap beside the limit"
+    cores = limits["cpu"]
+    assert service["cpus"] == (int(cores.removesuffix("m")) / 1000 if cores.endswith("m") else int(cores))
     assert locked["readOnlyRootFilesystem"] is service["read_only"]
     assert locked["capabilities"]["drop"] == service["cap_drop"]
     assert locked["allowPrivilegeEscalation"] is False
@@ -101,6 +138,17 @@ def test_every_panel_of_the_dashboard_has_a_title_of_its_own_and_a_place_of_its_
     ]
     assert len(cells) == len(set(cells)), "two panels lie upon each other"
     assert max(x for x, _ in cells) < 24
+
+
+def test_what_the_files_say_of_the_profile_that_builds_is_so():
+    """All images are built with every profile; with `images` alone the training job's is not."""
+    builds = {name: service.get("profiles", []) for name, service in SERVICES.items() if "build" in service}
+    with_images = {name for name, profiles in builds.items() if not profiles or "images" in profiles}
+    assert builds.keys() - with_images == {"train"}
+    said = [line for path in ("Dockerfile", "docs/containers.md") for line in text_of(path).splitlines()]
+    of_all = [line for line in said if "docker compose" in line and "all four" in line]
+    assert len(of_all) == 2
+    assert all('docker compose --profile "*" build' in line for line in of_all)
 
 
 def test_without_docker_the_end_to_end_tests_say_so_in_one_sentence_and_fail(tmp_path: Path):

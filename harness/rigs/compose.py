@@ -38,6 +38,7 @@ from harness.waiting import Patience
 COMPOSE_FILE = SOURCE_TREE / "docker-compose.yml"
 BUILD = "build it with `docker compose build bridge`"
 PULL = "get it with `docker compose --profile chaos pull`"
+WITHOUT = "without it, --rig local runs scenarios with the same programs as processes, --rig embedded with Python alone"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - of a container whose network is the run's own
 _PORTS = {"OTLP": 4317, "HEALTH": 13133, "SCRAPE": 8889, "BALLAST": 4319}
 """Each container has ports of its own, so they can be the usual ones."""
@@ -313,7 +314,7 @@ class Compose(Embedded):
         if not self._file.exists():
             return (f"{self._file.name}, which is not installed with the package: run it from a checkout",)
         if problem := self._engine.lacking():
-            return (problem,)
+            return (f"{problem}; {WITHOUT}",)
         try:
             missing = [image for image in self._images() if self._engine.image_id(image) is None]
         except (DockerError, RigError) as problem:

@@ -149,6 +149,23 @@ def test_the_health_check_is_no_second_python_and_sees_a_bridge_that_stands_stil
     healthy(container)
 
 
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"BRIDGE_HEALTH_PORT": "0"},
+        {"BRIDGE_HEALTH_PORT": "18080"},
+        {"BRIDGE_HEALTH_HOST": "127.0.0.2"},
+        {"BRIDGE_HEALTH_HOST": "0.0.0.0"},  # noqa: S104
+        {"BRIDGE_HEALTH_HOST": "::"},
+    ],
+    ids=str,
+)
+def test_the_health_check_follows_the_bridges_settings(run: Callable[..., str], environ: dict[str, str]):
+    quick = ("--health-interval", "1s", "--health-retries", "1", "--health-start-period", "0s")
+    given = [word for name, value in environ.items() for word in ("--env", f"{name}={value}")]
+    healthy(run(*HARDENED, *quick, *given, BRIDGE))
+
+
 def test_the_job_writes_and_ends_by_itself_with_exit_code_0(run: Callable[..., str]):
     environ = ("--env", "TOTAL_EPOCHS=1", "--env", "BATCHES_PER_EPOCH=3", "--env", "WRITE_INTERVAL=0.1")
     container = run(*HARDENED, "--volume", "/shared/metrics", *environ, "ml-metrics-bridge-job:dev")

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.child_environment import child_environment
+from harness.docker_engine import DockerEngine
+from harness.doctor import draw, examine
 from harness.processes import ProcessError, Processes
 from harness.rigs.compose import Compose
 from harness.rigs.compose_project import Service
@@ -188,7 +190,17 @@ def test_without_an_engine_there_is_one_sentence(fake: FakeEngine, rig: Compose)
     (fake.folder / "broken").write_text("Cannot connect to the Docker daemon")
     (sentence,) = rig.lacking()
     assert "the Docker engine does not answer (Cannot connect" in sentence
+    assert "--rig local" in sentence
+    assert "--rig embedded" in sentence
     assert rig.versions() == ()
+
+
+def test_without_docker_the_doctor_points_to_what_works_without():
+    said = draw(examine(["compose"], rigs={"compose": Compose(engine=DockerEngine("no-such-docker"))}))
+    assert said.startswith("compose: cannot run here")
+    assert "'no-such-docker' is not on PATH" in said
+    assert "without it, --rig local runs scenarios" in said
+    assert "--rig embedded with Python alone" in said
 
 
 def test_an_installed_package_says_that_it_has_no_compose_file(fake: FakeEngine, tmp_path: Path):

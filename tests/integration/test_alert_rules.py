@@ -11,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
+TESTS = sorted(file.name for file in COMPOSE.glob("alerts_*test.yml"))
 
 
 @pytest.fixture
@@ -29,12 +30,13 @@ def run(promtool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=COMPOSE,
-        timeout=60,
+        timeout=110,
     )
 
 
-def test_each_alert_fires_when_it_should_and_only_then(promtool: str):
-    done = run(promtool, "test", "rules", "alerts_test.yml")
+@pytest.mark.parametrize("file", TESTS)
+def test_each_alert_fires_when_it_should_and_only_then(promtool: str, file: str):
+    done = run(promtool, "test", "rules", file)
     assert done.returncode == 0, done.stdout
 
 
@@ -42,7 +44,8 @@ def test_each_alert_is_tested_to_fire_and_to_be_silent():
     rules = yaml.safe_load((COMPOSE / "alerts.yml").read_text())["groups"][0]["rules"]
     cases = [
         case
-        for test in yaml.safe_load((COMPOSE / "alerts_test.yml").read_text())["tests"]
+        for file in TESTS
+        for test in yaml.safe_load((COMPOSE / file).read_text())["tests"]
         for case in test["alert_rule_test"]
     ]
     alerts = {rule["alert"] for rule in rules if "alert" in rule}
@@ -50,14 +53,22 @@ def test_each_alert_is_tested_to_fire_and_to_be_silent():
     assert {case["alertname"] for case in cases if not case.get("exp_alerts")} == alerts
 
 
-def test_a_rule_that_never_fires_is_found_by_its_test(promtool: str, tmp_path: Path):
-    for name in ("alerts.yml", "alerts_test.yml"):
+@pytest.mark.parametrize(
+    ("right", "wrong", "alert"),
+    [
+        pytest.param("ml_bridge_snapshot_age_seconds", "ml_bridge_snapshot_age", "JobStale", id="a name that is none"),
+        pytest.param("[36h:1m]", "[24h:1m]", "RequestsDropped", id="an outage that is longer than the look back"),
+    ],
+)
+def test_a_rule_that_is_wrong_is_found_by_its_test(promtool: str, tmp_path: Path, right: str, wrong: str, alert: str):
+    for name in ("alerts.yml", *TESTS):
         shutil.copy(COMPOSE / name, tmp_path / name)
     text = (tmp_path / "alerts.yml").read_text()
-    (tmp_path / "alerts.yml").write_text(text.replace("ml_bridge_snapshot_age_seconds", "ml_bridge_snapshot_age"))
-    done = run(promtool, "test", "rules", str(tmp_path / "alerts_test.yml"))
+    assert right in text
+    (tmp_path / "alerts.yml").write_text(text.replace(right, wrong))
+    done = run(promtool, "test", "rules", *(str(tmp_path / name) for name in TESTS))
     assert done.returncode != 0
-    assert "JobStale" in done.stdout
+    assert alert in done.stdout
 
 
 @pytest.mark.parametrize("config", ["prometheus.yml", "prometheus-otlp.yml"])
