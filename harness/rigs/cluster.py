@@ -53,8 +53,8 @@ def _missing(cluster: Kubectl) -> Iterator[str]:
     there = {
         name
         for node in cluster.get("get", "nodes", within=_ASK_SECONDS)["items"]
-        for image in node["status"].get("images", ())
-        for name in image.get("names", ())
+        for image in node["status"].get("images") or ()
+        for name in image.get("names") or ()  # null: an older build whose tag went to a newer one
     }
     named = manifests.rendered().images | {manifests.TRAINING_IMAGE}
     if absent := sorted(image for image in named if not _is_there(image, there)):

@@ -49,6 +49,7 @@ RIG = [
 VERSION = {"say": json.dumps({"serverVersion": {"major": "1", "minor": "34+", "gitVersion": "v1.34.2"}})}
 NODES = {"say": json.dumps({"items": [{"status": {"images": [
     {"names": ["docker.io/library/ours:dev"]},
+    {"names": None},  # an older build whose tag went to a newer one
     {"names": ["docker.io/library/bridge:dev", "docker.io/library/ml-metrics-bridge-train:dev"]},
 ]}}]})}  # fmt: skip
 WHOLE = {
