@@ -60,3 +60,18 @@ def terminated(status: Mapping[str, Any], container: str) -> list[Mapping[str, A
     both = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
     states = [one.get(key, {}) for one in both if one["name"] == container for key in ("state", "lastState")]
     return [state["terminated"] for state in states if "terminated" in state]
+
+
+_FINE = frozenset({"PodInitializing", "ContainerCreating"})
+"""Reasons of a container that merely waits for its turn."""
+
+
+def held_up(status: Mapping[str, Any]) -> str:
+    """Which containers cannot start, their images and the kubelet's reasons, as a clause; empty: none is held up."""
+    both = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    waiting = [(one, one.get("state", {}).get("waiting") or {}) for one in both]
+    return "; ".join(
+        f"its container {one['name']} ({one.get('image', 'no image')}) waits: {why.get('reason')}"
+        for one, why in waiting
+        if why.get("reason") and why["reason"] not in _FINE
+    )

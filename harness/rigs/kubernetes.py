@@ -24,6 +24,7 @@ from harness.hand import LET_GO
 from harness.hands import Hand, HelperInPod, PodFile
 from harness.jobs import Jobs
 from harness.kubectl import Kubectl, KubectlError
+from harness.pod_watch import held_up
 from harness.port_forward import PortForward
 from harness.processes import ProcessError, new_mark
 from harness.recorder import Recorder
@@ -147,7 +148,7 @@ class KubernetesStanding:
         try:
             self._kubectl.apply([job])
             name = self._pod_of_job()
-            self._until_there("wait", f"pod/{name}", "--for=condition=Initialized")
+            self._until_begun(name)
             hand = Hand(self._kubectl, name, HAND, setting.run_dir / "hand.log")
             clock = self._measure("job", hand)
             pod = self._pod = TrainingPod(
@@ -161,7 +162,7 @@ class KubernetesStanding:
                 memory_limits_bytes=manifests.memory_limits_bytes(job),
             )
         except (KubectlError, ControlError, WaitedTooLongError) as problem:
-            raise ProcessError(f"{problem}; see hand.log") from problem
+            raise ProcessError(str(problem)) from problem
         process, bridge = (pod.first(role, setting.patience) for role in ("job", "bridge"))
         self._bridge = bridge
         # The kubelet tells a native sidecar to end when the last of the pod's own containers has.
@@ -283,6 +284,13 @@ class KubernetesStanding:
             else:
                 return
             self._setting.patience.hold(_AGAIN_SECONDS)
+
+    def _until_begun(self, pod: str) -> None:
+        try:
+            self._until_there("wait", f"pod/{pod}", "--for=condition=Initialized")
+        except KubectlError as problem:
+            why = held_up(self._kubectl.get("get", f"pod/{pod}").get("status", {}))
+            raise KubectlError(f"the job's pod does not begin: {why or problem}") from problem
 
     def _pod_of_job(self) -> str:
         found: list[str] = []

@@ -17,7 +17,7 @@ from harness.faults.collector_pods import CollectorPodKilled, CollectorScaledToZ
 from harness.faults.contract import Ground
 from harness.faults.file import NoParameters
 from harness.kubectl import Kubectl, KubectlError
-from harness.pod_watch import terminated
+from harness.pod_watch import held_up, terminated
 from harness.rigs import cluster, manifests
 from harness.rigs.deployment_pods import DeploymentPods
 
@@ -212,3 +212,16 @@ def test_a_collector_that_was_scaled_away_and_runs_is_not_away(teach: Teach):
     teach({**pods(pod("a")), "scale": {}, "rollout status": {}})
     assert not fault.verify().ok
     assert fault.heal() == "the collector is back: a"
+
+
+def test_a_pod_whose_image_cannot_be_had_says_which_and_why():
+    status = {
+        "initContainerStatuses": [
+            {"name": "bridge", "image": "no-such:1", "state": {"waiting": {"reason": "ErrImagePull"}}},
+            {"name": "hand", "image": "sink:dev", "state": {"waiting": {"reason": "PodInitializing"}}},
+            {"name": "done", "image": "sink:dev", "state": {"terminated": {"exitCode": 0}}},
+        ],
+        "containerStatuses": [{"name": "job", "image": "job:dev", "state": {"running": {}}}],
+    }
+    assert held_up(status) == "its container bridge (no-such:1) waits: ErrImagePull"
+    assert held_up({}) == ""
