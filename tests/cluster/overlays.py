@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class Overlay:
         first requests answered by strangers.
         """
         around = [one for one in self.objects if one["kind"] != "Job"]
+        self.kubectl.apply(in_namespace([one for one in around if one["kind"] == "Namespace"], self.namespace))
+        certificates = K8S / "overlays" / self.name / "certificates.sh"
+        if certificates.exists():  # no Collector begins without them
+            subprocess.run([certificates, self.namespace], check=True, timeout=60, stdout=subprocess.DEVNULL)
         self.kubectl.apply(in_namespace(around, self.namespace))
         for one in around:
             if one["kind"] in {"Deployment", "StatefulSet"}:

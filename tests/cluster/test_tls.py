@@ -5,22 +5,18 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.faults.http2_probe import PLAIN
-from tests.cluster.overlays import K8S, Overlay, last_write, scraped, value_of
+from tests.cluster.overlays import Overlay, last_write, scraped, value_of
 
 
 @pytest.fixture(scope="module")
 def tls(overlay: Callable[[str], Overlay]) -> Overlay:
-    made = overlay("tls")
-    script = str(K8S / "overlays" / "tls" / "certificates.sh")
-    subprocess.run([script, made.namespace], check=True, timeout=60, stdout=subprocess.DEVNULL)
-    return made
+    return overlay("tls")
 
 
 def test_the_job_completes_over_mutual_tls_and_its_last_write_is_at_the_collector(tls: Overlay):
