@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import statistics
 import subprocess
 import sys
 
@@ -74,8 +75,11 @@ def test_later_requests_repeat_no_header_but_the_timeout_however_many_they_are(w
     for number in range(120):
         transport.call(b"", wire.allow(5 + number))
         sent.append(transport._connection._framed_bytes)
-    sizes = {after - before for before, after in itertools.pairwise(sent[1:])}
-    assert max(sizes) < 60, sizes
+    sizes = [after - before for before, after in itertools.pairwise(sent[1:])]
+    assert statistics.median(sizes) < 60, sizes
+    # On a slow machine a PING or a window update of the connection's own, 13 to 17 bytes, falls into some call; the
+    # path alone, said again, would be 45 more.
+    assert max(sizes) < 90, sizes
     assert not any(
         name == b"grpc-timeout" for name, _ in transport._connection._h2.encoder.header_table.dynamic_entries
     )
