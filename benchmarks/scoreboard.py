@@ -180,7 +180,8 @@ def text_of(board: Board) -> str:
     rounds = max((len(board.cells[OURS][column.key].values) for column in COLUMNS), default=0) if OURS in judged else 0
     parts = [promises_table(judged)] if judged else []
     parts.append(figures_table(board))
-    parts.append(f"Medians of {rounds} rounds, taken in turn; A/A is how far runs of this bridge itself lie apart.\n")
+    of = "One round" if rounds == 1 else f"Medians of {rounds} rounds"
+    parts.append(f"{of}, taken in turn; A/A is how far runs of this bridge itself lie apart.\n")
     if OURS in board.cells:
         leads = ahead(board)
         lines = "".join(f"- {line}\n" for line in leads)

@@ -16,6 +16,8 @@ HEAD = (
     "|---|---|---:|---:|---:|---|",
 )
 
+NOT_MEASURED = "Not measured in these runs:"
+
 
 @dataclass(frozen=True, slots=True)
 class PromiseRow:
@@ -39,12 +41,19 @@ def rows(judgements: Sequence[Judgement]) -> list[PromiseRow]:
 
 
 def render(judgements: Sequence[Judgement]) -> str:
-    """Return a line for each budget of each promise. A budget that no run measured says so."""
+    """Return a line for each budget that was measured, and a sentence that names those which were not."""
+    found = rows(judgements)
     lines = [
         f"| {row.promise} | `{row.check}` | {stated(row.budget)} | {aimed(row.budget)} | {measured(row)} |"
-        for row in rows(judgements)
+        for row in found
+        if row.worst is not None
     ]
-    return "\n".join((*HEAD, *lines)) + "\n"
+    absent = {
+        promise: ", ".join(f"`{row.check}`" for row in found if row.worst is None and row.promise == promise)
+        for promise in dict.fromkeys(row.promise for row in found)
+    }
+    unmeasured = "; ".join(f"of {promise}: {checks}" for promise, checks in absent.items() if checks)
+    return "\n".join((*HEAD, *lines)) + "\n" + (f"\n{NOT_MEASURED} {unmeasured}.\n" if unmeasured else "")
 
 
 def stated(budget: Budget) -> str:
@@ -60,8 +69,7 @@ def aimed(budget: Budget) -> str:
 
 def measured(row: PromiseRow) -> str:
     """Write two cells: the worst figure, and the scenario that has it."""
-    if row.worst is None:
-        return "not measured | "
+    assert row.worst is not None  # noqa: S101 - only such rows have cells; for the type checker
     return f"{figure(row.worst.measured)} ({row.worst.verdict}) | {row.scenario}"
 
 
