@@ -60,8 +60,9 @@ class TurnsOfItsOwn(Spooling):
         world.agenda.at(world.agenda.now + world.random.uniform(0.0, LATENCY_SECONDS), self._turn_now)
 
     def keep(self) -> None:
-        while self._noted_turn() == 0.0:
+        while (again := self._noted_turn()) == 0.0:
             pass
+        self._wait(again)
 
     def stop(self, seconds: float) -> frozenset[int]:  # noqa: ARG002 - its turns take no time
         self._ending = True
@@ -71,7 +72,9 @@ class TurnsOfItsOwn(Spooling):
         return self._spool.kept()
 
     def _turn_now(self) -> None:
-        again = self._noted_turn()
+        self._wait(self._noted_turn())
+
+    def _wait(self, again: float | None) -> None:
         if again is not None:
             turn = self.turns
             # A thread has one wait: another turn meanwhile makes this one void.
