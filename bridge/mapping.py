@@ -65,38 +65,32 @@ def _training(field: str) -> FieldPath:
 
 DEFAULT = Mapping(
     metrics=(
-        MetricRule(_training("training_loss"), "ml.training.loss", "gauge", "", "Training loss of the newest snapshot"),
-        MetricRule(
-            _training("validation_loss"), "ml.validation.loss", "gauge", "", "Validation loss of the newest snapshot"
-        ),
-        MetricRule(_training("accuracy"), "ml.training.accuracy", "gauge", "", "Accuracy of the newest snapshot"),
-        MetricRule(
-            _training("learning_rate"), "ml.training.learning_rate", "gauge", "", "Learning rate of the newest snapshot"
-        ),
+        MetricRule(_training("training_loss"), "ml.training.loss", "gauge", "", "Training loss"),
+        MetricRule(_training("validation_loss"), "ml.validation.loss", "gauge", "", "Validation loss"),
+        MetricRule(_training("accuracy"), "ml.training.accuracy", "gauge", "", "Accuracy"),
+        MetricRule(_training("learning_rate"), "ml.training.learning_rate", "gauge", "", "Learning rate"),
         MetricRule(
             _training("gpu_utilization"),
             "ml.training.gpu_utilization",
             "gauge",
             "",
-            "GPU utilization of the newest snapshot, as the job gives it (0 to 1 by contract)",
+            "GPU utilization",
         ),
         MetricRule(
             _training("batch_number"),
             "ml.training.batch_number",
             "counter",
             "",
-            "Batches that were seen to pass: a lower bound where whole epochs pass unread",
+            "Batches seen",
             restarts_with="ml.training.epoch",
         ),
-        MetricRule(
-            _training("epoch"), "ml.training.epoch", "counter", "", "Epochs begun: the job's own number until it falls"
-        ),
+        MetricRule(_training("epoch"), "ml.training.epoch", "counter", "", "Epochs begun"),
         MetricRule(
             _training("processing_time_ms"),
             "ml.training.processing_time",
             "histogram",
             "ms",
-            "Time for one batch, each snapshot once",
+            "Batch time",
             # A batch takes from a millisecond (a toy) to minutes (a large model over many nodes).
             buckets=(1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000),
         ),
@@ -105,7 +99,7 @@ DEFAULT = Mapping(
             "ml.training.samples_per_second",
             "histogram",
             "",
-            "Samples in a second, each snapshot once",
+            "Throughput",
             buckets=(0.1, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 50000, 100000, 1000000),
         ),
     ),

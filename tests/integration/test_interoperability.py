@@ -202,7 +202,9 @@ def test_a_call_that_hangs_ends_by_its_deadline_and_by_a_stop(server: RealServer
     server.start(Start())
     transport = connect(headers=want(hang=True))
     began = time.monotonic()
-    assert isinstance(export(transport, request(1), seconds=0.5), Unreachable)
+    outcome = export(transport, request(1), seconds=0.5)
+    # A server was told the deadline, and may say first that it is over.
+    assert isinstance(outcome, Unreachable) or (isinstance(outcome, Busy) and outcome.status == "DEADLINE_EXCEEDED")
     patience = Allowed(30)
     threading.Timer(0.3, patience.shorten, (0,)).start()
     with pytest.raises(TransportError):
