@@ -11,15 +11,14 @@ import os
 import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import procfs, started
+from harness import procfs
 from harness.cgroups import Cgroup, CgroupFigures, cgroup_of
 from harness.docker_engine import ContainerState, DockerEngine, DockerError
-from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError
+from harness.started import STOP_SECONDS, Exit, Held, OutOfMemory, ProcessError
 
 START_SECONDS = 60.0
 """From the order to the first process: 0.5 s, and more where many containers are started at once."""
@@ -37,7 +36,7 @@ _SHELL_BASE = 128
 """The engine says 128 and the signal's number where a signal ended a process."""
 
 
-class ContainerProcess:
+class ContainerProcess(Held):
     """The first process of one life of a container.
 
     Args:
@@ -62,10 +61,8 @@ class ContainerProcess:
         output: subprocess.Popen[bytes],
         log: Path,
     ) -> None:
-        self.role = role
-        self.pid = state.pid
+        super().__init__(role, state.pid, log)
         self.mark = f"container-{state.id}"
-        self.log = log
         self.image_id = state.image_id
         self.cgroup: Cgroup | None = None
         self._engine = engine
@@ -73,9 +70,6 @@ class ContainerProcess:
         self._output = output
         self._figures: CgroupFigures | None = None
         self._limit_bytes = state.memory_limit_bytes
-        self._ended: Exit | None = None
-        self._gone = threading.Event()
-        self._pidfd = -1
         self.create_time = 0.0
         if state.pid > 0:
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended by now: told by `watch`
@@ -97,15 +91,6 @@ class ContainerProcess:
                 "the Docker engine must run here, with control groups that are visible"
             )
 
-    def watch(self, on_exit: Callable[[Exit], None]) -> None:
-        """Notice the end at once, in a thread of its own, and tell it."""
-        threading.Thread(target=self._watch, args=(on_exit,), name=f"{self.role}-{self.pid}", daemon=True).start()
-
-    @property
-    def exit(self) -> Exit | None:
-        """How it ended; None: it runs, or the engine has not heard of its end yet."""
-        return self._ended
-
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to the container's first process; False: it had ended already."""
         try:
@@ -115,11 +100,6 @@ class ContainerProcess:
         except OSError:
             return False
         return True
-
-    def wait(self, seconds: float) -> Exit | None:
-        """Wait for its end, at most so long; None: it still runs."""
-        self._gone.wait(max(0.0, seconds))
-        return self._ended
 
     def kill(self) -> Exit:
         """End it at once; the kernel ends everything else in the container with its first process.
@@ -142,34 +122,18 @@ class ContainerProcess:
         self.signal(signal.SIGTERM)
         return self.wait(seconds) or self.kill()
 
-    def last_lines(self, count: int = 3) -> str:
-        """What it printed last, on one line, for a sentence about its end."""
-        return started.last_lines(self.log, count)
-
-    def bound_log(self) -> None:
-        """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
-        started.bound_log(self.log)
-
-    def close(self) -> None:
-        """Give the pidfd back; nothing can be signalled from then on."""
-        held, self._pidfd = self._pidfd, -1
-        if held >= 0:
-            os.close(held)
-
     def _watch(self, on_exit: Callable[[Exit], None]) -> None:
         self._until_it_ends()
         t = time.monotonic()
         self._look()  # the group lives on for some milliseconds
         try:
             state = self._until_the_engine_knows()
-            self._ended = Exit(t, _code(state.exit_code), self._out_of_memory(state))
+            ended = Exit(t, _code(state.exit_code), self._out_of_memory(state))
         except DockerError:  # nobody can say any more how it ended: only that SIGKILL would look so
-            self._ended = Exit(t, -signal.SIGKILL)
+            ended = Exit(t, -signal.SIGKILL)
+        self._ended = ended  # known before its last output is there
         end_output(self._output, _OUTPUT_SECONDS)
-        try:
-            on_exit(self._ended)
-        finally:
-            self._gone.set()
+        self._tell(ended, on_exit)
 
     def _until_it_ends(self) -> None:
         if self._pidfd < 0:

@@ -24,11 +24,11 @@ from pathlib import Path
 
 import psutil
 
-from harness import keeper, orphans, procfs, started
+from harness import keeper, orphans, procfs
 from harness.cgroups import Cgroup
-from harness.started import LOG_BYTES_MAX, STOP_SECONDS, Exit, ProcessError, Started
+from harness.started import STOP_SECONDS, Exit, Held, ProcessError, Started
 
-__all__ = ["LOG_BYTES_MAX", "STOP_SECONDS", "Exit", "Process", "ProcessError", "Processes", "Started", "new_mark"]
+__all__ = ["STOP_SECONDS", "Exit", "Process", "ProcessError", "Processes", "Started", "new_mark"]
 
 _KEEPER = Path(keeper.__file__)
 _LOG_LOOK_SECONDS = 0.5
@@ -46,8 +46,8 @@ def new_mark() -> str:
     return f"{os.getpid()}.{next(_numbers)}.{time.monotonic_ns()}"
 
 
-class Process:
-    """One started child. It is held by a pidfd, so that no signal ever meets a stranger with its old pid.
+class Process(Held):
+    """One started child.
 
     Args:
         role: job, bridge, sink, relay, ...
@@ -60,25 +60,11 @@ class Process:
     """It shares that of the harness."""
 
     def __init__(self, role: str, child: subprocess.Popen[bytes], log: Path, mark: str) -> None:
-        self.role = role
+        super().__init__(role, child.pid, log, os.pidfd_open(child.pid))
         self.mark = mark
-        self.pid = child.pid
-        self.log = log
         self._popen = child
-        self._pidfd = os.pidfd_open(child.pid)
         orphans.expect(child.pid)
         self.create_time = procfs.create_time(child.pid)
-        self._ended: Exit | None = None
-        self._gone = threading.Event()
-
-    def watch(self, on_exit: Callable[[Exit], None]) -> None:
-        """Notice the end at once, in a thread of its own, and tell it."""
-        threading.Thread(target=self._watch, args=(on_exit,), name=f"{self.role}-{self.pid}", daemon=True).start()
-
-    @property
-    def exit(self) -> Exit | None:
-        """How it ended; None: it runs."""
-        return self._ended
 
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to the process itself; False: it had ended already."""
@@ -87,11 +73,6 @@ class Process:
         except OSError:
             return False
         return True
-
-    def wait(self, seconds: float) -> Exit | None:
-        """Wait for its end, at most so long; None: it still runs."""
-        self._gone.wait(max(0.0, seconds))
-        return self._ended
 
     def kill(self) -> Exit:
         """End it and all of its children at once.
@@ -114,14 +95,6 @@ class Process:
         if self.wait(seconds) is None:
             self.signal(signal.SIGKILL)
         return self._reaped(children)
-
-    def last_lines(self, count: int = 3) -> str:
-        """What it printed last, on one line, for a sentence about its end."""
-        return started.last_lines(self.log, count)
-
-    def bound_log(self) -> None:
-        """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
-        started.bound_log(self.log, LOG_BYTES_MAX)
 
     def _reaped(self, children: Iterable[psutil.Process]) -> Exit:
         ended = self.wait(_KILLED_SECONDS)
@@ -147,18 +120,9 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         keeper.end_strays(self.mark)
         orphans.end_since(self.create_time)
-        self._ended = Exit(t, self._popen.wait())
+        ended = Exit(t, self._popen.wait())
         orphans.forget(self.pid)
-        try:
-            on_exit(self._ended)
-        finally:
-            self._gone.set()
-
-    def close(self) -> None:
-        """Give the pidfd back; nothing can be signalled from then on."""
-        held, self._pidfd = self._pidfd, -1
-        if held >= 0:
-            os.close(held)
+        self._tell(ended, on_exit)
 
 
 class _Keeper:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,76 @@ class Started(Protocol):
         ...
 
 
+class Watched:
+    """What is the same wherever a process runs: its end, which some wait for and one is told."""
+
+    def __init__(self) -> None:
+        self._ended: Exit | None = None
+        self._gone = threading.Event()
+
+    @property
+    def exit(self) -> Exit | None:
+        """How it ended; None: it runs, or whoever tells of its end has not heard of it yet."""
+        return self._ended
+
+    def wait(self, seconds: float) -> Exit | None:
+        """Wait for its end, at most so long; None: it still runs."""
+        self._gone.wait(max(0.0, seconds))
+        return self._ended
+
+    def _tell(self, ended: Exit, on_exit: Callable[[Exit], None]) -> None:
+        """Tell of the end; who waits goes on when that was heard."""
+        self._ended = ended
+        try:
+            on_exit(ended)
+        finally:
+            self._gone.set()
+
+
+class Held(Watched):
+    """A process of this machine, held by a pidfd, so that no signal ever meets a stranger with its old pid.
+
+    Args:
+        role: job, bridge, sink, relay, ...
+        pid: 0: it had ended before anybody saw it.
+        log: the file with its output.
+        pidfd: what it is held by from now on; -1: nothing.
+    """
+
+    def __init__(self, role: str, pid: int, log: Path, pidfd: int = -1) -> None:
+        super().__init__()
+        self.role = role
+        self.pid = pid
+        self.log = log
+        self._pidfd = pidfd
+
+    def watch(self, on_exit: Callable[[Exit], None]) -> None:
+        """Notice the end at once, in a thread of its own, and tell it."""
+        threading.Thread(target=self._watch, args=(on_exit,), name=f"{self.role}-{self.pid}", daemon=True).start()
+
+    def last_lines(self, count: int = 3) -> str:
+        """What it printed last, on one line, for a sentence about its end."""
+        return last_lines(self.log, count)
+
+    def bound_log(self) -> None:
+        """Where the output has outgrown `LOG_BYTES_MAX`, keep its first half and say that the rest is gone."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > LOG_BYTES_MAX:
+                os.truncate(self.log, LOG_BYTES_MAX // 2)
+                with self.log.open("ab") as file:  # it is open for appending in the process, too
+                    file.write(f"\n{CUT_OFF} beyond {LOG_BYTES_MAX} bytes was cut off here]\n".encode())
+
+    def close(self) -> None:
+        """Give the pidfd back; nothing can be signalled from then on."""
+        held, self._pidfd = self._pidfd, -1
+        if held >= 0:
+            os.close(held)
+
+    def _watch(self, on_exit: Callable[[Exit], None]) -> None:
+        """Wait for the end, find out how it was, and `_tell` it."""
+        raise NotImplementedError
+
+
 def last_lines(log: Path, count: int) -> str:
     """Return the last lines of a log on one line, each cut to a length that a sentence bears; none: empty."""
     with contextlib.suppress(OSError):
@@ -134,12 +205,3 @@ def last_lines(log: Path, count: int) -> str:
             f"{line[:_LINE_CHARACTERS_MAX]}..." if len(line) > _LINE_CHARACTERS_MAX else line for line in lines
         )
     return ""
-
-
-def bound_log(log: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
-    """Where a log has outgrown its bound, keep its first half and say that the rest is gone."""
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > bytes_max:
-            os.truncate(log, bytes_max // 2)
-            with log.open("ab") as file:  # it is open for appending in the process, too
-                file.write(f"\n{CUT_OFF} beyond {bytes_max} bytes was cut off here]\n".encode())

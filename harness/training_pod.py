@@ -20,7 +20,7 @@ from harness.kubectl import Kubectl, KubectlError
 from harness.pod_watch import PodWatch
 from harness.recorder import Recorder
 from harness.samples import ResourceSample
-from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError
+from harness.started import STOP_SECONDS, Exit, OutOfMemory, ProcessError, Watched
 from harness.waiting import Patience, WaitedTooLongError, wait_until
 
 HAND = "hand"
@@ -187,7 +187,7 @@ class TrainingPod:
                 tell(seen["t"])
 
 
-class PodProcess:
+class PodProcess(Watched):
     """The first process of a container of the pod; see `harness.started.Started`. Its pid is the pod's own.
 
     Args:
@@ -201,6 +201,7 @@ class PodProcess:
     """What it costs is sampled in the pod."""
 
     def __init__(self, role: str, pod: TrainingPod, begun: Begun, log: Path) -> None:
+        super().__init__()
         self.role = role
         self.pid = begun.pid
         self.create_time = begun.create_time
@@ -210,13 +211,6 @@ class PodProcess:
         self._pod = pod
         self._is_over = False
         """Its end was seen; how it ended is known a little later."""
-        self._ended: Exit | None = None
-        self._gone = threading.Event()
-
-    @property
-    def exit(self) -> Exit | None:
-        """How it ended; None: it runs."""
-        return self._ended
 
     def watch(self, on_exit: Callable[[Exit], None]) -> None:
         """Have its end told."""
@@ -238,11 +232,6 @@ class PodProcess:
             return bool(self._pod.hand.ask("signal", {"pid": self.pid, "signal": number.name})["there"])
         except (ControlError, KubectlError):
             return False
-
-    def wait(self, seconds: float) -> Exit | None:
-        """Wait for its end, at most so long; None: it still runs."""
-        self._gone.wait(max(0.0, seconds))
-        return self._ended
 
     def kill(self) -> Exit:
         """SIGKILL."""
@@ -282,8 +271,4 @@ class PodProcess:
         if reason == "OOMKilled":
             memory = OutOfMemory(self._pod.memory_limits_bytes.get(self.role), None)
         self._pod.fetch_log(self.role)
-        self._ended = Exit(t, _SHELL_BASE - code if _SHELL_BASE < code < _UNKNOWN_CODE else code, memory)
-        try:
-            on_exit(self._ended)
-        finally:
-            self._gone.set()
+        self._tell(Exit(t, _SHELL_BASE - code if _SHELL_BASE < code < _UNKNOWN_CODE else code, memory), on_exit)

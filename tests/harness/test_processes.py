@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import keeper, moments, own_orphans, procfs
+from harness import keeper, moments, own_orphans, procfs, started
 from harness import processes as room
 from harness.child_environment import child_environment
 from harness.processes import Process, ProcessError, Processes, new_mark
@@ -116,7 +116,7 @@ def test_a_descendant_that_left_tree_session_and_group_ends_with_its_ancestor(
 
 
 def test_no_log_outgrows_its_bound(start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(room, "LOG_BYTES_MAX", 100_000)
+    monkeypatch.setattr(started, "LOG_BYTES_MAX", 100_000)
     child = start("while True: print('x' * 999, flush=True)")
     wait_until(lambda: b"was cut off" in child.log.read_bytes(), within=10, what="the log is cut")
     child.stop()
