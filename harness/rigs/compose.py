@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.control import Control, ControlError
 from harness.docker_engine import DockerEngine, DockerError
-from harness.faults import FaultError, Ground
+from harness.faults import Ground
 from harness.jobs import Jobs
 from harness.needs import needs_of
 from harness.ports import HeldPort
@@ -25,14 +24,14 @@ from harness.rigs import bridge_image
 from harness.rigs.ballast import Ballast
 from harness.rigs.compose_project import Mount, Service
 from harness.rigs.contract import RigError, Setting
-from harness.rigs.embedded import Embedded, EmbeddedStanding
-from harness.rigs.real_collector import DATA, CollectorLife, configuration, last_words, until_serving, variables
+from harness.rigs.embedded import Embedded
+from harness.rigs.real_collector import DATA, configuration, until_serving, variables
+from harness.rigs.real_programs import RealProgramsStanding
 from harness.rigs.real_prometheus import RealPrometheus, arguments, write_configuration
 from harness.rigs.run_containers import RunContainers
-from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 from harness.scenario import RUN_FOLDER, Need, RigName
 from harness.started import ProcessError, Started
-from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
+from harness.toxiproxy import CALL_SECONDS
 from harness.waiting import Patience
 
 COMPOSE_FILE = SOURCE_TREE / "docker-compose.yml"
@@ -80,7 +79,7 @@ class ContainerCollector:
         until_serving(self.process, f"http://{self.host}:{_PORTS['HEALTH']}/", patience)
 
 
-class ComposeStanding(EmbeddedStanding):
+class ComposeStanding(RealProgramsStanding):
     """The compose rig of one run, up.
 
     Args:
@@ -102,15 +101,11 @@ class ComposeStanding(EmbeddedStanding):
         base: Mapping[str, Any],
         call_seconds: float,
     ) -> None:
-        self._call_seconds = call_seconds
-        self._collector_life: CollectorLife | None = None
-        self._ballast: Ballast | None = None
-        self._prometheus: RealPrometheus | None = None
         self._nowhere: HeldPort | None = None
         self._containers = RunContainers(engine, setting.processes, base, setting.run_dir)
         self._own_host = self._containers.gateway
         (setting.run_dir / self._shared_folder.parent).mkdir(parents=True, exist_ok=True)
-        super().__init__(setting, job_command)
+        super().__init__(setting, job_command, call_seconds)
 
     def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Start everything between the bridge and the sink, from the sink's side on."""
@@ -124,21 +119,10 @@ class ComposeStanding(EmbeddedStanding):
             process = self._start_container("prometheus")
             self._prometheus = RealPrometheus(self._run_dir, self._containers.address("prometheus"), _PROMETHEUS)
             self._prometheus.until_ready(process, self._setting.patience)
-        collector.start(self._setting.patience)
-        self._collector_life = CollectorLife(collector, self._setting.processes)
+        self._start_collector(collector)
         if ballast:
             self._ballast = Ballast(_PORTS["BALLAST"], collector.host)
-        relay, relay_port = self._start_relay(f"{collector.host}:{_PORTS['OTLP']}")
-        door = self._start_toxiproxy(relay, relay_port)
-        return Ground(
-            metrics_file,
-            job,
-            door,
-            self._setting.patience,
-            network=door,
-            collector_memory=self._ballast,
-            collector_life=self._collector_life,
-        )
+        return self._ground_before(f"{collector.host}:{_PORTS['OTLP']}", metrics_file, job)
 
     def check(self) -> None:
         """See that the rig's own processes still run, the Collector too unless the scenario ended it."""
@@ -147,26 +131,15 @@ class ComposeStanding(EmbeddedStanding):
             self._helpers["collector"] = life.process
         super().check()
 
-    def _meant_to_be_gone(self) -> tuple[str, ...]:
-        life = self._collector_life
-        return (life.role,) if life is not None and life.meant_to_be_gone else ()
-
     def start_bridge(self, command: Sequence[str]) -> Started:
         """Start the bridge's container; later lives are the same container's. What runs in it was known before."""
         if tuple(command) != self._setting.bridge_command:
             raise ProcessError(f"the bridge's container was made for another command than {' '.join(command)}")
         return self._containers.start("bridge")
 
-    def ask_back_end(self) -> None:
-        """Write down what Prometheus holds."""
-        if self._prometheus is not None:
-            self._prometheus.write_down(self._setting.patience)
-
     def down(self) -> None:
         """Close channels, give the ports back, remove containers and network."""
         super().down()
-        if self._ballast is not None:
-            self._ballast.close()
         if self._nowhere is not None:
             self._nowhere.close()
         self._containers.remove()
@@ -226,24 +199,9 @@ class ComposeStanding(EmbeddedStanding):
             user=_own_user(),
         )  # fmt: skip
 
-    def _start_toxiproxy(self, relay: Control, relay_port: int) -> ToxiproxyDoor:
+    def _start_toxiproxy(self) -> tuple[Started, str, int, int]:
         process = self._start_container("toxiproxy")
-        host = self._containers.address("toxiproxy")
-        until_serving(process, f"http://{host}:{_TOXIPROXY_API}/version", self._setting.patience)
-        try:
-            proxy = Toxiproxy(host, _TOXIPROXY_API, call_seconds=self._call_seconds).create(
-                "collector", listen=f"{host}:{_TOXIPROXY_OTLP}", upstream=f"{self._own_host}:{relay_port}"
-            )
-        except ToxiproxyError as problem:
-            raise RigError(f"{problem}; {last_words(process)}") from problem
-
-        def cut() -> None:
-            try:
-                relay.ask("cut")
-            except ControlError as problem:
-                raise FaultError(str(problem)) from problem
-
-        return ToxiproxyDoor(proxy, _TOXIPROXY_OTLP, cut, host)
+        return process, self._containers.address("toxiproxy"), _TOXIPROXY_API, _TOXIPROXY_OTLP
 
     def _start_container(self, role: str) -> Started:
         self._helpers[role] = process = self._containers.start(role)

@@ -19,7 +19,7 @@ from dataclasses import asdict
 
 from harness.clocks import Clock, on_our_clock
 from harness.control import ControlError
-from harness.faults import FaultError, Ground
+from harness.faults import Ground
 from harness.hand import LET_GO
 from harness.hands import Hand, HelperInPod, PodFile
 from harness.jobs import Jobs
@@ -120,14 +120,7 @@ class KubernetesStanding:
         proxy = Toxiproxy("127.0.0.1", way.port, call_seconds=CALL_SECONDS).create(
             "otel-collector", listen=f"[::]:{_OTLP_PORT}", upstream=f"recorder:{relay_port}"
         )
-
-        def cut() -> None:
-            try:
-                self._relay.ask("cut")
-            except ControlError as problem:
-                raise FaultError(str(problem)) from problem
-
-        door = DoorInCluster(proxy, _OTLP_PORT, cut, "toxiproxy")
+        door = DoorInCluster(proxy, _OTLP_PORT, lambda: self._relay.ask("cut"), "toxiproxy")
         door.hand = self._nearest_hand
         return door
 

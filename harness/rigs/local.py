@@ -11,26 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness import programs
-from harness.control import Control, ControlError
-from harness.faults import FaultError, Ground
+from harness.faults import Ground
 from harness.jobs import Jobs
 from harness.needs import needs_of
 from harness.ports import HOST, HeldPort
 from harness.programs import COLLECTOR, PROMETHEUS, TOXIPROXY, Program
 from harness.rigs.ballast import Ballast
 from harness.rigs.contract import RigError, Setting
-from harness.rigs.embedded import Embedded, EmbeddedStanding
-from harness.rigs.real_collector import CollectorLife, RealCollector, last_words, until_serving
+from harness.rigs.embedded import Embedded
+from harness.rigs.real_collector import RealCollector
+from harness.rigs.real_programs import RealProgramsStanding
 from harness.rigs.real_prometheus import RealPrometheus
-from harness.rigs.toxiproxy_doors import ToxiproxyDoor
 from harness.scenario import Need, RigName
 from harness.started import Started
-from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
+from harness.toxiproxy import CALL_SECONDS
 
 _PROGRAMS = (COLLECTOR, TOXIPROXY, PROMETHEUS)
 
 
-class LocalStanding(EmbeddedStanding):
+class LocalStanding(RealProgramsStanding):
     """The local rig of one run, up.
 
     Args:
@@ -51,13 +50,9 @@ class LocalStanding(EmbeddedStanding):
     ) -> None:
         self._folders = folders
         self._new_port = new_port
-        self._call_seconds = call_seconds
         self._held: list[HeldPort] = []
-        self._collector_life: CollectorLife | None = None
         self._collector: RealCollector | None = None
-        self._ballast: Ballast | None = None
-        self._prometheus: RealPrometheus | None = None
-        super().__init__(setting, job_command)
+        super().__init__(setting, job_command, call_seconds)
 
     def _ground(self, metrics_file: Path, job: Jobs, sink_port: int) -> Ground:
         """Start everything between the bridge and the sink, from the sink's side on."""
@@ -73,8 +68,7 @@ class LocalStanding(EmbeddedStanding):
             with_ballast="collector-memory" in needed,
             new_port=self._hold,
         )
-        self._collector.start(self._setting.patience)
-        self._collector_life = CollectorLife(self._collector, self._setting.processes)
+        self._start_collector(self._collector)
         if self._prometheus is not None:
             scraped = f"{HOST}:{self._collector.port('SCRAPE')}"
             command = self._prometheus.command(self._find(PROMETHEUS), scraped)
@@ -82,56 +76,20 @@ class LocalStanding(EmbeddedStanding):
             self._prometheus.until_ready(process, self._setting.patience)
         if "collector-memory" in needed:
             self._ballast = Ballast(self._collector.port("BALLAST"))
-        relay, relay_port = self._start_relay(f"{HOST}:{self._collector.port('OTLP')}")
-        door = self._start_toxiproxy(relay, relay_port)
-        return Ground(
-            metrics_file,
-            job,
-            door,
-            self._setting.patience,
-            network=door,
-            collector_memory=self._ballast,
-            collector_life=self._collector_life,
-        )
-
-    def _meant_to_be_gone(self) -> tuple[str, ...]:
-        life = self._collector_life
-        return (life.role,) if life is not None and life.meant_to_be_gone else ()
-
-    def ask_back_end(self) -> None:
-        """Write down what Prometheus holds."""
-        if self._prometheus is not None:
-            self._prometheus.write_down(self._setting.patience)
+        return self._ground_before(f"{HOST}:{self._collector.port('OTLP')}", metrics_file, job)
 
     def down(self) -> None:
-        """Close channels and give the ports back."""
+        """Close channels and what fills the Collector, give the ports back."""
         super().down()
-        if self._ballast is not None:
-            self._ballast.close()
         if self._prometheus is not None:
             self._prometheus.close()
         for port in self._held:
             port.close()
 
-    def _start_toxiproxy(self, relay: Control, relay_port: int) -> ToxiproxyDoor:
+    def _start_toxiproxy(self) -> tuple[Started, str, int, int]:
         api, listen = self._hold(), self._hold()
         command = [str(self._find(TOXIPROXY)), "-host", HOST, "-port", str(api.number)]
-        process = self._start_program("toxiproxy", command, {"LOG_LEVEL": "info"})
-        until_serving(process, f"http://{HOST}:{api.number}/version", self._setting.patience)
-        try:
-            proxy = Toxiproxy(HOST, api.number, call_seconds=self._call_seconds).create(
-                "collector", listen=f"{HOST}:{listen.number}", upstream=f"{HOST}:{relay_port}"
-            )
-        except ToxiproxyError as problem:
-            raise RigError(f"{problem}; {last_words(process)}") from problem
-
-        def cut() -> None:
-            try:
-                relay.ask("cut")
-            except ControlError as problem:
-                raise FaultError(str(problem)) from problem
-
-        return ToxiproxyDoor(proxy, listen.number, cut)
+        return self._start_program("toxiproxy", command, {"LOG_LEVEL": "info"}), HOST, api.number, listen.number
 
     def _start_program(self, role: str, command: Sequence[str], variables: Mapping[str, str]) -> Started:
         self._helpers[role] = process = self._start(role, command, variables)

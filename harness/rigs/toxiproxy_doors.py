@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from harness.control import ControlError
 from harness.faults import FaultError
 from harness.faults.http2_probe import Dialled
 from harness.ports import HOST
@@ -20,7 +21,7 @@ class ToxiproxyDoor(Dialled):
     Args:
         proxy: the proxy that the bridge dials.
         port: where it listens; nobody else does, so that a connect is refused while the proxy is disabled.
-        cut_behind: resets what is open between Toxiproxy and the collector.
+        cut_behind: has the relay reset what is open between Toxiproxy and the collector; may raise ControlError.
         host: where it listens.
     """
 
@@ -79,7 +80,10 @@ class ToxiproxyDoor(Dialled):
 
     def cut(self) -> None:
         """Reset what is open behind Toxiproxy."""
-        self._cut_behind()
+        try:
+            self._cut_behind()
+        except ControlError as problem:
+            raise FaultError(str(problem)) from problem
 
 
 @contextmanager
