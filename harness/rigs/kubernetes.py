@@ -9,11 +9,9 @@ cluster: by the kubelet when the job has ended, and by the pod's deletion.
 from __future__ import annotations
 
 import contextlib
-import json
-import secrets
+import copy
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
@@ -23,16 +21,16 @@ from harness.faults import Ground
 from harness.hand import LET_GO
 from harness.hands import Hand, HelperInPod, PodFile
 from harness.jobs import Jobs
-from harness.kubectl import Kubectl, KubectlError
-from harness.pod_watch import held_up
+from harness.kubectl import KubectlError
 from harness.port_forward import PortForward
 from harness.processes import ProcessError, new_mark
 from harness.recorder import Recorder
 from harness.rigs import cluster, manifests
 from harness.rigs.bridge_image import IMAGE, parse
 from harness.rigs.contract import Deliveries, RigError, Setting
-from harness.rigs.deployment_pods import READY_SECONDS, DeploymentPods
+from harness.rigs.deployment_pods import DeploymentPods
 from harness.rigs.door_in_cluster import DoorInCluster
+from harness.rigs.namespace import Namespace
 from harness.scenario import Need, RigName
 from harness.started import Started
 from harness.toxiproxy import CALL_SECONDS, Toxiproxy, ToxiproxyError
@@ -44,9 +42,6 @@ RUN_FOLDER = "/run/harness"
 _SINK_PORT = 4318
 _OTLP_PORT = 4317
 _TOXIPROXY_PORT = 8474
-_GONE_SECONDS = 120.0
-"""A namespace is gone when its pods are, each within its grace."""
-_PIECE_SECONDS, _AGAIN_SECONDS = 3.0, 0.2
 
 
 class KubernetesStanding:
@@ -61,16 +56,14 @@ class KubernetesStanding:
             raise RigError("the kubernetes rig needs the run's recorder and the bridge under test")
         self._setting = setting
         self._recorder: Recorder = setting.recorder
-        self._namespace = f"bridge-harness-{secrets.token_hex(4)}"
-        self._kubectl = Kubectl(self._namespace)
         self._pod: TrainingPod | None = None
         self._bridge: PodProcess | None = None
         self._pod_is_over = False
         self._recording: Hand | None = None
         self._way_to_toxiproxy: PortForward | None = None
         self._clocks: dict[str, Clock] = {}
-        command = ["kubectl", "delete", "namespace", self._namespace, "--ignore-not-found", "--wait=false"]
-        self._call_off = setting.processes.after_death(command)
+        self._namespace = Namespace(setting.processes.after_death, setting.patience)
+        self._kubectl = self._namespace.kubectl
         try:
             self._manifests = manifests.rendered()
             self._put_up()
@@ -82,8 +75,8 @@ class KubernetesStanding:
             raise
 
     def _put_up(self) -> None:
-        self._kubectl.apply(manifests.in_namespace(self._manifests.around, self._namespace))
-        self._until_there("wait", "pod/recorder", "--for=condition=Ready")
+        self._namespace.apply(self._manifests.around)
+        self._namespace.until_there("wait", "pod/recorder", "--for=condition=Ready")
         self._recording = Hand(self._kubectl, "recorder", HAND, self._setting.run_dir / "recorder.log")
         self._measure("recorder", self._recording)
         everywhere = ("--host", "0.0.0.0")  # noqa: S104 - of its pod, which has no other address that is reached
@@ -93,7 +86,7 @@ class KubernetesStanding:
         out = f"{RUN_FOLDER}/wire.jsonl"
         self._relay = HelperInPod(self._recording, "relay", *everywhere, "--upstream", upstream, "--out", out)
         for name in ("otel-collector", "toxiproxy"):
-            self._until_there("rollout", "status", f"deployment/{name}")
+            self._namespace.until_there("rollout", "status", f"deployment/{name}")
         scenario, run_folder = self._setting.scenario, PodFile(self._hand, RUN_FOLDER)
         job = Jobs(
             self._launch_job,
@@ -132,16 +125,15 @@ class KubernetesStanding:
         if self._pod is not None:
             raise ProcessError("in a cluster the job runs once in a run")
         setting, marks = self._setting, {"job": new_mark(), "bridge": new_mark()}
-        job = manifests.in_namespace([json.loads(json.dumps(self._manifests.job))], self._namespace)[0]
+        job = copy.deepcopy(self._manifests.job)
         manifests.job_for(job, setting.scenario, marks=marks, variables=variables)
         if (limit_bytes := setting.scenario.bridge.memory_limit) is not None:
             manifests.limit_memory(job, limit_bytes)
         under_test = parse(setting.bridge_command)
         manifests.replace_bridge(job, under_test.image, under_test.entrypoint, under_test.arguments)
         try:
-            self._kubectl.apply([job])
-            name = self._pod_of_job()
-            self._until_begun(name)
+            self._namespace.apply([job])
+            name = self._namespace.until_begun(job["metadata"]["name"])
             hand = Hand(self._kubectl, name, HAND, setting.run_dir / "hand.log")
             clock = self._measure("job", hand)
             pod = self._pod = TrainingPod(
@@ -241,12 +233,7 @@ class KubernetesStanding:
         for held in (self._pod, self._recording, self._way_to_toxiproxy):
             if held is not None:
                 held.close()
-        with contextlib.suppress(KubectlError):  # then the keeper does it
-            Kubectl().run(
-                "delete", "namespace", self._namespace, "--ignore-not-found", f"--timeout={_GONE_SECONDS:g}s",
-                within=_GONE_SECONDS + 10,
-            )  # fmt: skip
-            self._call_off()
+        self._namespace.delete()
 
     def _hand(self) -> Hand:
         if self._pod is None:
@@ -264,37 +251,6 @@ class KubernetesStanding:
         clock = hand.clock()
         self._recorder.event("clock", of=of, **asdict(clock))
         return self._clocks.setdefault(of, clock)
-
-    def _until_there(self, *arguments: str) -> None:
-        """Wait as ``kubectl wait`` does, in pieces that an interrupt can come between."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self._kubectl.run(*arguments, f"--timeout={_PIECE_SECONDS:g}s")
-            except KubectlError:
-                if time.monotonic() >= deadline:
-                    raise
-            else:
-                return
-            self._setting.patience.hold(_AGAIN_SECONDS)
-
-    def _until_begun(self, pod: str) -> None:
-        try:
-            self._until_there("wait", f"pod/{pod}", "--for=condition=Initialized")
-        except KubectlError as problem:
-            why = held_up(self._kubectl.get("get", f"pod/{pod}").get("status", {}))
-            raise KubectlError(f"the job's pod does not begin: {why or problem}") from problem
-
-    def _pod_of_job(self) -> str:
-        found: list[str] = []
-
-        def there() -> bool:
-            pods = self._kubectl.get("get", "pods", "-l", "batch.kubernetes.io/job-name=training")["items"]
-            found.extend(pod["metadata"]["name"] for pod in pods)
-            return bool(found)
-
-        self._setting.patience.until(there, within=READY_SECONDS, what="the Job's pod", every=0.2)
-        return found[0]
 
 
 def _let_go(hand: Hand) -> None:
