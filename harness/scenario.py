@@ -22,8 +22,6 @@ from pydantic import (
     WithJsonSchema,
 )
 
-FORMAT_VERSION = 1
-
 RigName = Literal["embedded", "local", "compose", "kubernetes"]
 Profile = Literal["smoke", "bench", "soak"]
 PhaseKind = Literal["warm-up", "steady", "fault", "recovery", "drain"]

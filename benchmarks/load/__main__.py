@@ -33,7 +33,6 @@ STARTED_A_SECOND = 200
 DRAIN_SECONDS = 20.0
 AWAY_SECONDS = 10.0
 FILES_A_SIDECAR = 3
-HERD_SETTLES_SECONDS = 30.0
 
 
 def carry_out(order: Order, folder: Path, meanwhile: Callable[[Stack, Order], Order], *, up: bool = True) -> Row:
