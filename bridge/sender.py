@@ -15,7 +15,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from bridge import otlp, packing
-from bridge.delivery import RESOLUTION_SECONDS, Broken, Delivery, Done, Send, Stats, Wait, Waiting
+from bridge.bulletins import OVERDUE_SECONDS, Bulletins
+from bridge.delivery import Broken, Delivery, Done, Send, Stats, Wait, Waiting
 from bridge.outbox import Request
 from bridge.sender_reports import SenderReports
 from bridge.transports import Transport
@@ -29,11 +30,6 @@ _HOLD_SECONDS = 1.0
 """For so long what is new waits at the start for what an earlier run left on disk. Reading a full spool takes 0.2 s."""
 _SPOOL_FIRST_SECONDS = 0.5
 """What waits for so long at the end is put on disk while delivery goes on being tried."""
-_BULLETIN_SECONDS = 5.0
-"""A bulletin may take so long; a put or a stop ends it at once."""
-_BULLETIN_OVERDUE_SECONDS = 120.0
-"""Where something always waits, a bulletin leaves between two calls so long after the last one: else nobody could see
-from outside that the queue never empties. Only a stop ends that one."""
 
 
 class Sender:
@@ -57,7 +53,7 @@ class Sender:
         log: logging.Logger,
         *,
         rest_seconds: float = 1.0,
-        overdue_seconds: float = _BULLETIN_OVERDUE_SECONDS,
+        overdue_seconds: float = OVERDUE_SECONDS,
         spooling: Spooling | None = None,
     ) -> None:
         self._delivery = delivery
@@ -67,11 +63,7 @@ class Sender:
         self._lock = threading.Lock()
         self._wakeup = Wakeup()
         self._waits_for_put = False
-        self._bulletin: Callable[[], bytes | None] | None = None
-        self._bulletin_may_go = False
-        self._bulletin_at = self._quiet_since = clock()
-        self._quiet_seconds_max: float | None = None
-        self._overdue_seconds = overdue_seconds
+        self._bulletins = Bulletins(clock, overdue_seconds)
         self._drains = False
         self._number = 0
         self._packing = packing.Packing()
@@ -89,15 +81,14 @@ class Sender:
         Args:
             bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery
                 when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes. Where
-                something always waits, it is asked for every `_BULLETIN_OVERDUE_SECONDS`.
+                something always waits, it is asked for every `bridge.bulletins.OVERDUE_SECONDS`.
             quiet_seconds_max: a bulletin is asked for also when nothing waits and for so long nothing was delivered and
                 none was asked for: else nobody could see from outside a bridge whose file never comes. None: never.
 
         Raises:
             RuntimeError: no thread can be started, or it was started before.
         """
-        self._bulletin = bulletin
-        self._quiet_since, self._quiet_seconds_max = self._clock(), quiet_seconds_max
+        self._bulletins.start(bulletin, quiet_seconds_max)
         if self._spooling is not None:
             self._delivery.hold(self._clock(), _HOLD_SECONDS)
             self._spooling.start(self._waiting, self._restore)
@@ -210,26 +201,18 @@ class Sender:
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
-            seconds = self._quiet_for_more_seconds(due_at) if step.seconds is None else step.seconds
-            if step.seconds is None and (self._bulletin_may_go or seconds == 0.0):
+            seconds = self._bulletins.quiet_for_more_seconds(due_at) if step.seconds is None else step.seconds
+            if step.seconds is None and (self._bulletins.may_go or seconds == 0.0):
                 if self._send_bulletin(lambda: self._waits_for_put):
                     return True  # something may have come meanwhile
-                seconds = self._quiet_for_more_seconds(due_at)
+                seconds = self._bulletins.quiet_for_more_seconds(due_at)
             self._transport.idle(self._wakeup.fileno(), seconds)
             self._wakeup.clear()
         else:
             self._tell(self._send(step))
-            if self._bulletin_may_go and self._clock() - self._bulletin_at >= self._overdue_seconds:
+            if self._bulletins.is_overdue:
                 self._send_bulletin(lambda: not self._drains)
         return True
-
-    def _quiet_for_more_seconds(self, due_at: float) -> float | None:
-        """How long until a bulletin leaves although nothing was delivered, in no pause of delivery's; None: never."""
-        if self._bulletin is None or self._quiet_seconds_max is None:
-            return None
-        now = self._clock()
-        seconds = max(self._quiet_seconds_max - (now - self._quiet_since), due_at - now)
-        return max(seconds, RESOLUTION_SECONDS) if seconds > 0 else 0.0
 
     def _send(self, step: Send) -> otlp.Outcome:
         bodies = [packing.unpack(request) for request in step.requests]
@@ -241,30 +224,19 @@ class Sender:
 
     def _send_bulletin(self, goes_on: Callable[[], bool]) -> bool:
         """Send it where there is one, while it may go on; False: there was none, and no time has passed."""
-        self._bulletin_may_go = False
         try:
-            encoded = self._ask_for_bulletin()
+            encoded = self._bulletins.ask()
             if encoded is None:
                 return False
-            self._bulletin_at = self._quiet_since
-            ends_at = self._bulletin_at + _BULLETIN_SECONDS
+            ends_at = self._bulletins.call_ends_at
             patience = _CallPatience(lambda: ends_at if goes_on() else -inf, self._wakeup)
             self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
         except Exception as error:  # noqa: BLE001 - it must not cost the job's data anything
             self._reports.broke(error)
         return True
 
-    def _ask_for_bulletin(self) -> bytes | None:
-        try:
-            return None if self._bulletin is None else self._bulletin()
-        finally:
-            # After it was asked for, by however little: so long after this the same time is over for whoever gives it.
-            self._quiet_since = self._clock()
-
     def _tell(self, outcome: otlp.Outcome | Broken) -> None:
-        self._bulletin_may_go = isinstance(outcome, otlp.Delivered)
-        if self._bulletin_may_go:
-            self._quiet_since = self._clock()
+        self._bulletins.tell(delivered=isinstance(outcome, otlp.Delivered))
         with self._lock:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())

@@ -40,7 +40,7 @@ class Quiet:
             _SILENT_LOG,
             rest_seconds=0.0,
         )
-        self.sender._bulletin, self.sender._quiet_seconds_max = self.when_due, quiet_seconds_max
+        self.sender._bulletins.start(self.when_due, quiet_seconds_max)
         self.asked_at: float | None = None
         self.to_job = self.to_own = WELL
         self.calls: list[tuple[float, bytes]] = []
@@ -99,7 +99,7 @@ def test_with_nothing_to_deliver_it_speaks_once_an_interval_whatever_becomes_of_
 
 
 def test_where_it_is_not_to_speak_unasked_it_sleeps(quiet: Quiet):
-    quiet.sender._quiet_seconds_max = None
+    quiet.sender._bulletins.start(quiet.when_due, None)
     quiet.run_until(3600.5)
     assert quiet.calls == []
     assert quiet.transport.idles == 1
