@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import mean
 
 from harness.observers.prometheus import Prometheus
@@ -10,10 +9,7 @@ from harness.waiting import wait_until
 from tests.cluster.overlays import Overlay, last_write, scraped, value_of, write_of
 
 
-def test_the_job_completes_although_its_bridge_runs_on_and_its_last_write_is_at_the_collector(
-    overlay: Callable[[str], Overlay],
-):
-    demo = overlay("demo")
+def test_the_job_completes_although_its_bridge_runs_on_and_its_last_write_is_at_the_collector(demo: Overlay):
     demo.until_complete(within=300)
     (pod,) = demo.pods("training")
     assert demo.ends(pod) == {"bridge": (0, 0), "job": (0, 0)}
@@ -25,8 +21,7 @@ def test_the_job_completes_although_its_bridge_runs_on_and_its_last_write_is_at_
     assert value_of(found, "ml_training_accuracy") == last.accuracy
 
 
-def test_prometheus_shows_the_loss_falling_to_the_last_write_and_whose_it_is(overlay: Callable[[str], Overlay]):
-    demo = overlay("demo")
+def test_prometheus_shows_the_loss_falling_to_the_last_write_and_whose_it_is(demo: Overlay):
     demo.until_complete(within=300)
     (pod,) = demo.pods("training")
     name = pod["metadata"]["name"]
