@@ -58,7 +58,7 @@ def both_ways(stack: Stack) -> Iterator[Stack]:
     """The profile in which Prometheus gets everything by OTLP and scraped."""
     stack("--profile otlp up --wait --wait-timeout 120")
     yield stack
-    stack("rm --stop --force bridge-otlp collector-otlp prometheus-otlp")
+    stack.away("bridge-otlp", "collector-otlp", "prometheus-otlp")
 
 
 def test_a_collector_that_is_stopped_and_started_again_costs_no_write_of_the_job(

@@ -25,6 +25,8 @@ IMAGES = {
 }
 BRIDGE = "ml-metrics-bridge:dev"
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none")
+LOOKED_AT_EACH_SECOND = ("--health-interval", "1s")
+"""For tests that wait for a container that is healthy: the image's own interval is ten seconds."""
 UNCOMPILED = """
 import importlib, os, sys
 importlib.import_module(sys.argv[1] + ".__main__")
@@ -108,7 +110,8 @@ def test_everything_that_an_image_loads_at_its_start_is_compiled(image: str, pac
 
 def test_the_bridge_needs_no_file_of_its_own_to_be_writable(run: Callable[..., str]):
     container = run(
-        "--network", "none", "--env", "COLLECTION_INTERVAL=0.1", "--env", "BRIDGE_SHUTDOWN_BUDGET=1", BRIDGE
+        *LOOKED_AT_EACH_SECOND,
+        *("--network", "none", "--env", "COLLECTION_INTERVAL=0.1", "--env", "BRIDGE_SHUTDOWN_BUDGET=1", BRIDGE),
     )
     healthy(container)
     docker("stop", container)
@@ -117,7 +120,7 @@ def test_the_bridge_needs_no_file_of_its_own_to_be_writable(run: Callable[..., s
 
 
 def test_as_pid_1_the_bridge_ends_at_a_signal_with_exit_code_0_and_its_last_line(run: Callable[..., str]):
-    container = run(*HARDENED, "--env", "BRIDGE_SHUTDOWN_BUDGET=1", BRIDGE)
+    container = run(*HARDENED, *LOOKED_AT_EACH_SECOND, "--env", "BRIDGE_SHUTDOWN_BUDGET=1", BRIDGE)
     healthy(container)
     assert docker("top", container, "-o", "pid,args").splitlines()[1].endswith("python -m bridge")
     began = time.monotonic()
@@ -131,17 +134,8 @@ def test_as_pid_1_the_bridge_ends_at_a_signal_with_exit_code_0_and_its_last_line
 def test_the_health_check_is_no_second_python_and_sees_a_bridge_that_stands_still(run: Callable[..., str]):
     health = inspect(BRIDGE)["Config"]["Healthcheck"]
     assert health["Test"][:2] == ["CMD", "bash"]
-    quick = (
-        "--health-interval",
-        "1s",
-        "--health-retries",
-        "1",
-        "--health-timeout",
-        "3s",
-        "--health-start-period",
-        "10s",
-    )
-    container = run(*HARDENED, *quick, BRIDGE)
+    quick = ("--health-retries", "1", "--health-timeout", "3s", "--health-start-period", "10s")
+    container = run(*HARDENED, *LOOKED_AT_EACH_SECOND, *quick, BRIDGE)
     healthy(container)
     docker("kill", "--signal", "STOP", container)
     wait_until(lambda: health_of(container) == "unhealthy", within=30, every=0.5, what="unhealthy")
@@ -161,7 +155,7 @@ def test_the_health_check_is_no_second_python_and_sees_a_bridge_that_stands_stil
     ids=str,
 )
 def test_the_health_check_follows_the_bridges_settings(run: Callable[..., str], environ: dict[str, str]):
-    quick = ("--health-interval", "1s", "--health-retries", "1", "--health-start-period", "0s")
+    quick = (*LOOKED_AT_EACH_SECOND, "--health-retries", "1", "--health-start-period", "0s")
     given = [word for name, value in environ.items() for word in ("--env", f"{name}={value}")]
     healthy(run(*HARDENED, *quick, *given, BRIDGE))
 

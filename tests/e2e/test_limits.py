@@ -61,4 +61,4 @@ def test_at_40_mib_the_bridge_lives_through_an_outage_and_at_16_it_is_killed_for
     assert stack.ending("bridge-40m") == before
     memory = figures(stack.container("bridge-40m")).memory_bytes / MIB
     figure(f"at a limit of 40 MiB: {memory:.1f} MiB after an outage, not killed; at 16 MiB: killed, exit {KILLED}")
-    stack("rm --stop --force bridge-40m bridge-16m")
+    stack.away("bridge-40m", "bridge-16m")

@@ -93,7 +93,7 @@ def test_the_profile_train_brings_a_real_training_whose_loss_falls(stack: Stack)
 
         wait_until(fallen, within=60, every=0.5, what="the loss has fallen to less than 0.7 of its first value")
     finally:
-        stack("rm --stop --force train bridge-train")
+        stack.away("train", "bridge-train")
 
 
 def test_the_profile_chaos_puts_toxiproxy_between_a_second_bridge_and_the_collector(stack: Stack):
@@ -110,4 +110,4 @@ def test_the_profile_chaos_puts_toxiproxy_between_a_second_bridge_and_the_collec
         assert requests.post(proxy, json={"enabled": True}, timeout=5).status_code == 200
         stack.until_fresh("bridge-chaos", within=40)
     finally:
-        stack("rm --stop --force bridge-chaos toxiproxy")
+        stack.away("bridge-chaos", "toxiproxy")
