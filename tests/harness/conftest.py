@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -129,3 +131,19 @@ def short() -> Callable[..., Scenario]:
 @pytest.fixture
 def count_left() -> Callable[[Path], list[str]]:
     return left_of
+
+
+@pytest.fixture
+def teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
+    """Puts a kubectl on PATH that answers what it is taught."""
+    fake = Path(__file__).parent / "stand_ins" / "fake_kubectl.py"
+    program = tmp_path / "kubectl"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n', encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("FAKE_KUBECTL", str(tmp_path))
+
+    def set_answers(answers: dict[str, Any]) -> None:
+        (tmp_path / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
+
+    return set_answers

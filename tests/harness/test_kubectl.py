@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from harness.pod_watch import held_up, terminated
 from harness.rigs import cluster, manifests
 from harness.rigs.deployment_pods import DeploymentPods
 
-FAKE = Path(__file__).parent / "stand_ins" / "fake_kubectl.py"
 Teach = Callable[[dict[str, Any]], None]
 RIG = [
     {"kind": "Pod", "metadata": {"name": "recorder"}, "spec": {"containers": [{"name": "a", "image": "ours:dev"}]}},
@@ -58,21 +55,6 @@ WHOLE = {
     "get nodes": NODES,
     "kustomize": {"say": yaml.safe_dump_all(RIG)},
 }
-
-
-@pytest.fixture
-def teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Teach:
-    """Puts a kubectl on PATH that answers what it is taught."""
-    program = tmp_path / "kubectl"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("FAKE_KUBECTL", str(tmp_path))
-
-    def set_answers(answers: dict[str, Any]) -> None:
-        (tmp_path / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
-
-    return set_answers
 
 
 def told(folder: Path) -> list[list[str]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,14 +14,14 @@ from harness.kubectl import KubectlError
 from harness.rigs.namespace import Namespace
 from harness.waiting import Patience
 
-FAKE = Path(__file__).parent / "stand_ins" / "fake_kubectl.py"
 PODS = {"say": json.dumps({"items": [{"metadata": {"name": "training-abc"}}]})}
 
 
 class World:
     """A namespace, the kubectl that it is in, and the keeper."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, teach: Callable[[dict[str, Any]], None], folder: Path) -> None:
+        self.teach = teach
         self.folder = folder
         self.promised: list[list[str]] = []
         self.called_off = 0
@@ -36,21 +34,13 @@ class World:
     def call_off(self) -> None:
         self.called_off += 1
 
-    def teach(self, answers: dict[str, Any]) -> None:
-        (self.folder / "answers.json").write_text(json.dumps(answers), encoding="utf-8")
-
     def told(self) -> list[list[str]]:
         return [json.loads(line) for line in (self.folder / "told.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    program = tmp_path / "kubectl"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "$@"\n', encoding="utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("FAKE_KUBECTL", str(tmp_path))
-    return World(tmp_path)
+def world(teach: Callable[[dict[str, Any]], None], tmp_path: Path) -> World:
+    return World(teach, tmp_path)
 
 
 def test_its_end_is_promised_before_anything_is_in_it_and_called_off_when_it_is_gone(world: World):
