@@ -98,7 +98,7 @@ def compose(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "--durations=10", *(session.posargs or ("tests/e2e",)))
     if not session.posargs:
         session.run("python", "-m", "harness", "doctor", "--rig", "compose")
-        smoke = ("tag:containers", "--profile", "smoke", "--rig", "compose", "--jobs", "4")
+        smoke = ("tag:containers", "--profile", "smoke", "--rig", "compose", "--jobs", "6")
         session.run("python", "-m", "harness", "run", *smoke)
 
 
@@ -125,7 +125,7 @@ def kubernetes(session: nox.Session) -> None:
     if not session.posargs:
         session.run("python", "-m", "pytest", "--durations=10", "--timeout=400", "tests/cluster")
     session.run(
-        "python", "-m", "harness", "run", "--rig", "kubernetes", "--jobs", "2", *(session.posargs or IN_A_CLUSTER)
+        "python", "-m", "harness", "run", "--rig", "kubernetes", "--jobs", "4", *(session.posargs or IN_A_CLUSTER)
     )
 
 
