@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TREE = ("bridge", "harness", "mock_ml_job", "scenarios")
-BLOCK = re.compile(r"^```(?P<kind>yaml|console)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMED_FILE = re.compile(r"`([\w-]+\.yaml)`[^`]*\Z")
+TREE = ("bridge", "harness", "mock_ml_job", "scenarios", "tests")
+BLOCK = re.compile(r"^```(?P<kind>yaml|python|console)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMED_FILE = re.compile(r"`([\w/-]+\.(?:yaml|py))`[^`]*\Z")
 
 
 @pytest.fixture
@@ -23,6 +23,7 @@ def tree(tmp_path: Path) -> Path:
     """The repository's packages and scenarios, where a page may write."""
     for name in TREE:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # pytest's settings
     return tmp_path
 
 
@@ -54,13 +55,13 @@ def missing(expected: list[str], output: str) -> list[str]:
     return lost
 
 
-@pytest.mark.parametrize("page", ["adding-a-scenario.md"])
+@pytest.mark.parametrize("page", ["adding-a-scenario.md", "adding-a-fault.md"])
 def test_who_follows_the_page_word_by_word_gets_what_it_says(page: str, tree: Path):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     code = 0
     followed = 0
     for block in BLOCK.finditer(text):
-        if block["kind"] == "yaml":
+        if block["kind"] != "console":
             name = NAMED_FILE.search(text[: block.start()])
             assert name, f"no file is named for the block: {block['body']}"
             (tree / name[1]).write_text(block["body"])
