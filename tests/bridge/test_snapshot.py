@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import SnapshotError
-from bridge.mapping import DEFAULT
+from bridge.mapping import DEFAULT, Mapping, MetricRule
 from bridge.metrics_file import Identity, Reading
 from bridge.snapshot import LeftOut, Snapshot, parse
 
@@ -35,6 +36,12 @@ COLUMNS = {
 
 def reading(data: bytes) -> Reading:
     return Reading(data, Identity(1, 2, READ_AT), monotonic_seconds=10.0, time_unix_nano=READ_AT)
+
+
+def table_of(*path: str | int) -> Mapping:
+    """A mapping of one gauge and nothing else."""
+    rule = MetricRule(path, "loss", "gauge", "", "The loss.")
+    return Mapping((rule,), (), identifies_job=None, written_at=None, started_at=None)
 
 
 def table_under(heading: str) -> list[list[str]]:
@@ -181,6 +188,19 @@ def test_the_refusal_names_the_place():
     assert "position 9" in str(refused.value)
 
 
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_known_by_its_mark_where_it_has_no_nul(coding: str):
+    with pytest.raises(SnapshotError, match=r"^UTF-16 or UTF-32.* at position 0$") as refused:
+        parse(reading("\ufeff\u635f\u5931".encode(coding)))
+    assert refused.value.position == 0
+
+
+def test_a_nul_is_a_sign_of_another_coding_in_the_first_four_bytes_only():
+    with pytest.raises(SnapshotError, match=r"^UTF-16 or UTF-32"):
+        parse(reading(b'{"a\x00": 1}'))
+    assert parse(reading(b'{"ab\x00": 1}')).values == {}
+
+
 def test_a_byte_order_mark_is_skipped():
     assert parse(reading(b"\xef\xbb\xbf" + COMPLETE)) == parse(reading(COMPLETE))
 
@@ -203,6 +223,62 @@ def test_the_complete_file_is_taken_whole_and_stands_in_the_contract():
     assert snapshot.started_at_unix_nano == 1_729_591_200 * 10**9
     assert snapshot.written_at_unix_nano == 1_729_593_000_250 * 10**6
     assert COMPLETE.decode() in CONTRACT
+
+
+def test_a_zero_has_no_sign():
+    for literal in ("-0.0", "-0", "0.0"):
+        carried = parse(reading(with_literal(*COLUMNS["gauge"], literal))).values["ml.training.accuracy"]
+        assert (carried, math.copysign(1, carried)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("column", "literal", "reason"),
+    [
+        ("counter", "9007199254740992", None),
+        ("counter", "9007199254740993", "out-of-range"),
+        ("histogram", "1e15", None),
+        ("histogram", "1000000000000001", "out-of-range"),
+        ("histogram", "0", None),
+    ],
+)
+def test_the_largest_number_is_carried_and_the_next_one_is_not(column: str, literal: str, reason: str | None):
+    section, field = COLUMNS[column]
+    left_out = parse(reading(with_literal(section, field, literal))).left_out
+    assert left_out == (() if reason is None else (LeftOut(f"{section}.{field}", reason),))
+
+
+@pytest.mark.parametrize(
+    ("moment", "nanoseconds", "reason"),
+    [
+        ("2024-10-23T10:30:01+00:00", READ_AT + 24 * 3600 * 10**9, None),
+        ("2024-10-23T10:30:01.000001+00:00", None, "in-the-future"),
+        ("1970-01-01T00:00:00Z", 0, None),
+        ("1969-12-31T23:59:59.999999Z", None, "before-1970"),
+    ],
+)
+def test_a_moment_lies_between_1970_and_a_day_after_the_reading(
+    moment: str, nanoseconds: int | None, reason: str | None
+):
+    snapshot = parse(reading(with_literal(*COLUMNS["time"], f'"{moment}"')))
+    assert snapshot.started_at_unix_nano == nanoseconds
+    assert snapshot.left_out == (() if reason is None else (LeftOut("job_metadata.start_time", reason),))
+
+
+@pytest.mark.parametrize("place", [0, 1, -1, -2])
+def test_a_path_finds_places_in_lists_from_both_ends(place: int):
+    assert parse(reading(b'{"losses": [7, 8]}'), table_of("losses", place)).values == {"loss": (7, 8)[place]}
+
+
+@pytest.mark.parametrize("place", [2, -3])
+def test_a_place_beyond_either_end_of_a_list_is_missing(place: int):
+    snapshot = parse(reading(b'{"losses": [7, 8]}'), table_of("losses", place))
+    assert snapshot.left_out == (LeftOut(f"losses[{place}]", "missing"),)
+
+
+@pytest.mark.parametrize("losses", ['"78"', '{"0": 7}', "78", "null"])
+def test_what_is_no_list_has_no_places(losses: str):
+    snapshot = parse(reading(f'{{"losses": {losses}}}'.encode()), table_of("losses", 0))
+    assert snapshot.left_out == (LeftOut("losses[0]", "missing"),)
 
 
 def test_fields_that_nobody_asked_for_are_not_looked_at():
