@@ -174,6 +174,21 @@ def test_a_request_is_as_long_after_ten_thousand_ticks():
     assert len(last or b"") == first
 
 
+def test_the_message_is_kept_from_tick_to_tick_while_the_metrics_in_it_stay_the_same():
+    made = instruments()
+    made.record(snapshot())
+    made.collect(SINCE + SECOND)
+    assert made._series is not None
+    first = made._series.encoded
+    made.record(snapshot(training_loss=0.3))
+    assert value(decoded(made.collect(SINCE + 2 * SECOND)), "ml.training.loss") == 0.3
+    assert made._series.encoded is first
+    made.record(snapshot(training_loss=None))  # its end is said once, so that the message cannot be kept
+    made.collect(SINCE + 3 * SECOND)
+    made.collect(SINCE + 4 * SECOND)
+    assert made._series.encoded is not first
+
+
 def test_totals_start_with_the_job_when_they_hold_all_of_it():
     made = instruments()
     made.record(snapshot(), appeared=True)
@@ -234,6 +249,22 @@ def test_the_series_of_the_old_job_end_when_another_job_writes():
     assert metrics["ml.training.processing_time"].histogram.data_points[0].count == 1
     for metric in decoded(made.collect(SINCE + 2 * SECOND)).values():
         assert len(points_of(metric)) == 1
+
+
+def test_an_end_is_of_the_kind_of_the_series_that_it_ends():
+    made = instruments()
+    made.record(snapshot({"job_id": "job-a"}), appeared=True)
+    before = decoded(made.collect(SINCE + SECOND))
+    made.record(snapshot({"job_id": "job-b"}, **dict.fromkeys(COMPLETE["training_metrics"])))  # new, with no value
+    ends = decoded(made.collect(SINCE + 2 * SECOND))
+    assert ended(ends) == set(ends) == set(before)
+
+    def kind(metric: Metric) -> tuple[str | None, int, bool, str, str]:
+        data = getattr(metric, metric.WhichOneof("data") or "gauge")
+        temporality, monotonic = (getattr(data, name, 0) for name in ("aggregation_temporality", "is_monotonic"))
+        return metric.WhichOneof("data"), temporality, monotonic, metric.unit, metric.description
+
+    assert {name: kind(metric) for name, metric in ends.items()} == {name: kind(before[name]) for name in before}
 
 
 def test_another_start_under_the_same_name_counts_the_run_anew_in_the_same_series():
