@@ -297,6 +297,14 @@ def test_values_match_names_metric_and_write():
     assert "ml.training.accuracy is 0.75, in write 3 0.5" in result.reason
 
 
+def test_a_gauge_that_came_alone_and_stands_in_no_write_is_found():
+    stray = export(9.5, [write(3, 9.4, accuracy=0.77)])
+    alone = replace(stray, points=tuple(point for point in stray.points if point.value == 0.77))
+    record = good(exports=tuple(sorted([*exports(), alone], key=lambda one: one.t)))
+
+    assert "0.77, which came alone and stands in no write" in fails("values-match", record).reason
+
+
 def test_values_match_misses_a_gauge_that_does_not_arrive():
     def without_accuracy(t: float) -> Write:
         one = newest(t)
@@ -317,6 +325,12 @@ def test_last_write_delivered_fails_when_only_the_one_before_arrived():
     record = good(exports=tuple(one for one in exports() if one.t < 16))
 
     assert "the newest there is 8" in fails("last-write-delivered", record).reason
+
+
+def test_where_no_update_reached_the_sink_nothing_is_said_of_the_last_write():
+    result = judged("last-write-delivered", good(exports=()))
+    assert (result.verdict, result.samples) == (Verdict.INCONCLUSIVE, 0)
+    assert "no update" in result.reason
 
 
 def test_last_write_is_not_known_when_the_job_never_said_its_end():
@@ -395,6 +409,12 @@ def test_exit_clean_fails_on_another_exit_code():
     result = fails("exit-clean", good(events=events))
     assert "exit code 1 instead of 0" in result.reason
     assert (result.measured, result.margin) == (None, None)  # a wrong end that came soon has kept nothing
+
+
+def test_exit_clean_is_inconclusive_where_nobody_saw_the_code():
+    events = good().events
+    result = judged("exit-clean", good(events=(*events[:-1], process(18.2, "exited", pid=10))))
+    assert (result.verdict, result.samples) == (Verdict.INCONCLUSIVE, 0)
 
 
 def test_exit_clean_fails_when_the_bridge_had_to_be_killed():

@@ -210,3 +210,5 @@ def test_a_log_that_was_cut_off_proves_no_absence():
     cut = f"{CUT_OFF} beyond 64 bytes was cut off here]"
     assert judged("log-absent", logged("started", cut), pattern="Trace").verdict is Verdict.INCONCLUSIVE
     assert judged("log-absent", logged("Trace", cut), pattern="Trace").verdict is Verdict.FAIL
+    assert judged("log-present", logged("started", cut), pattern="drained").verdict is Verdict.INCONCLUSIVE
+    assert judged("log-present", logged("drained", cut), pattern="drained").verdict is Verdict.PASS

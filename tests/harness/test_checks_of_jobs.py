@@ -16,6 +16,7 @@ from tests.harness.histories_of_jobs import JOB, NEXT, complete, restarted, stal
 
 BATCHES, EPOCHS = COUNTERS
 TIME, SPEED = HISTOGRAMS
+ACCURACY = next(metric for metric, field in GAUGES.items() if field == "accuracy")
 PROMISE_OF = {check: name for name, promise in promises.load().promises.items() for check in reversed(promise.budgets)}
 
 
@@ -219,6 +220,36 @@ def test_a_bad_field_that_is_filled_with_the_last_good_value_is_found():
     )
     assert judged("values-match", record).verdict is Verdict.FAIL
     assert judged("fields-arrive", record).verdict is Verdict.FAIL
+
+
+def test_a_bad_field_that_is_filled_with_some_value_is_found_in_the_write_that_lacks_it():
+    filled = next(point for point in complete().exports[0].points if point.metric == ACCURACY)
+    made = spoiled("accuracy")
+    record = replace(
+        made,
+        exports=tuple(
+            replace(one, points=(*one.points, replace(filled, time_unix_nano=one.points[0].time_unix_nano)))
+            if 8.9 < one.t < 10.9
+            else one
+            for one in made.exports
+        ),
+    )
+    fails("fields-arrive", record, f"{ACCURACY} arrived with write 5, at 8.5 s without accuracy")
+
+
+def test_gauges_that_were_not_shown_when_the_fault_began_cannot_end():
+    record = with_points(stale(), lambda _, point: None if point.metric in GAUGES else point)
+    result = judged("gauges-end", record, at_most=6)
+    assert (result.verdict, result.samples) == (Verdict.INCONCLUSIVE, 0)
+    assert "no gauge was shown" in result.reason
+
+
+def test_a_total_without_a_write_of_its_job_before_it_is_not_held_against_another_jobs():
+    stranger = {"job.id": "nobody"}
+    record = with_points(
+        complete(), lambda _, point: replace(point, attributes=stranger) if point.metric == BATCHES else point
+    )
+    assert judged("counters-match", record).samples < judged("counters-match", complete()).samples
 
 
 def test_gauges_that_do_not_end_are_found():

@@ -109,6 +109,15 @@ def test_a_queue_that_kept_too_little_is_found_out():
     assert judged("oldest-make-room", record, keeps_at_least=4).verdict is Verdict.FAIL
 
 
+def test_where_an_outage_lost_everything_no_older_write_was_kept_in_its_place():
+    record = overflow(lost=range(4, 17))
+    result = judged("oldest-make-room", record)
+    assert (result.verdict, result.samples) == (Verdict.PASS, 12)
+    result = judged("oldest-make-room", record, keeps_at_least=2)
+    assert (result.verdict, result.measured) == (Verdict.FAIL, 2)
+    assert "0 writes were kept, not 2" in result.reason
+
+
 def test_an_outage_that_the_queue_was_long_enough_for_shows_nothing_of_overflow():
     assert judged("oldest-make-room", overflow(lost=())).verdict is Verdict.INCONCLUSIVE
 
