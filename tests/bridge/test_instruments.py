@@ -217,6 +217,16 @@ def test_totals_start_with_the_last_look_that_found_nothing_where_the_job_does_n
         assert points_of(metrics[name])[0].start_time_unix_nano == SINCE + 2 * SECOND
 
 
+def test_a_total_that_nobody_knows_the_start_of_starts_with_its_first_point():
+    made = instruments()
+    made.record(snapshot({"start_time": None}))
+    for tick in (1, 2):
+        for name in ("ml.training.epoch", "ml.training.batch_number"):
+            (point,) = points_of(decoded(made.collect(SINCE + tick * SECOND))[name])
+            assert point.start_time_unix_nano == SINCE + SECOND
+            made.record(snapshot({"start_time": None}, batch_number=160))
+
+
 def test_no_start_is_after_its_point_even_when_the_clock_is_set_back():
     made = instruments()
     made.record(snapshot())
@@ -233,6 +243,29 @@ def test_metadata_that_a_reading_of_the_same_job_leaves_out_stays_as_it_was():
     metrics = decoded(made.collect(SINCE + SECOND))
     assert not ended(metrics)
     assert metrics["ml.training.processing_time"].histogram.data_points[0].count == 2
+
+
+def labels(metrics: dict[str, Metric], name: str = "ml.training.loss") -> list[dict[str, str]]:
+    return [{pair.key: pair.value.string_value for pair in point.attributes} for point in points_of(metrics[name])]
+
+
+def test_another_job_inherits_no_metadata():
+    made = instruments()
+    made.record(snapshot())
+    made.collect(SINCE)
+    made.record(snapshot({"job_id": "another", "dataset": None}))
+    new, old = labels(decoded(made.collect(SINCE + SECOND)))
+    assert new == {"job.id": "another", "model.name": "resnet-50"}
+    assert old == {"job.id": "training-job-123", "model.name": "resnet-50", "dataset": "imagenet"}
+
+
+def test_where_nothing_tells_jobs_apart_metadata_that_is_left_out_stays():
+    made = Instruments({"service.name": "job"}, SINCE, DEFAULT._replace(identifies_job=None))
+    made.record(snapshot())
+    made.collect(SINCE)
+    made.record(snapshot({"job_id": "another", "dataset": None}))
+    new, _old = labels(decoded(made.collect(SINCE + SECOND)))
+    assert new == {"job.id": "another", "model.name": "resnet-50", "dataset": "imagenet"}
 
 
 def test_the_series_of_the_old_job_end_when_another_job_writes():
