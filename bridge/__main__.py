@@ -69,4 +69,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ModuleNotFoundError as error:
+        console.say(
+            f"the package {error.name!r} is not installed: pip install . in the bridge's own folder brings it\n"
+        )
+        sys.exit(EXIT_SETTINGS)

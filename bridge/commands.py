@@ -87,7 +87,7 @@ def _read(settings: Settings) -> News | None:
     try:
         return wiring.make_intake(settings).take()
     except (MetricsFileError, SnapshotError) as error:
-        console.say(f"no snapshot: {error}\n")
+        console.say(f"no snapshot: {error} (METRICS_FILE_PATH says where it is looked for)\n")
         return None
 
 

@@ -26,7 +26,7 @@ class Starter:
     def why_not(self, scenario: Scenario, rig: RigName) -> str | None:
         """Return why a scenario cannot run on a rig, in a sentence; None: it can."""
         if rig not in scenario.rigs:
-            return f"The scenario runs on {', '.join(scenario.rigs)} only."
+            return f"The scenario runs on {', '.join(scenario.rigs)} only: run it with --rig {scenario.rigs[0]}."
         if rig not in self._rigs:
             return f"The rig {rig} is not part of this version; there are: {', '.join(self._rigs)}."
         if missing := needs_of(scenario) - self._rigs[rig].offers:

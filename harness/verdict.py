@@ -240,6 +240,9 @@ def _fault_doubts(
         and (event.data.get("step") == step if step is not None else event.data.get("step") not in but_not)
     ]
     called = step or f"{fault} at the stop"
+    if not events:
+        yield f"The fault of {called} was never put in place."
+        return
     for action, what in (("inject", "put in place"), ("verify", "seen to hold"), ("heal", "taken away")):
         done = [event for event in events if event.data.get("action") == action]
         if not done:

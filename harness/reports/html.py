@@ -165,7 +165,9 @@ def plain(text: object) -> str:
 
 
 def _measured(judgements: Sequence[Judgement]) -> list[PromiseRow]:
-    return [row for row in rows(judgements) if row.worst is not None]
+    """What was measured, the broken promises first."""
+    measured = [(row.worst, row) for row in rows(judgements) if row.worst is not None]
+    return [row for _, row in sorted(measured, key=lambda pair: WORST_FIRST.index(pair[0].verdict))]
 
 
 def _run(run: Judged, number: int, *, few: bool) -> Run:

@@ -173,7 +173,8 @@ class EmbeddedStanding:
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
         environment = child_environment({**variables, **own})
         if shutil.which(command[0], path=environment.get("PATH")) is None:
-            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; check the command")
+            mend = "an image needs --rig compose" if command[0].startswith("image:") else "check the command"
+            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; {mend}")
         bound = [sys.executable, "-I", "-S", own_orphans.__file__]
         bound += [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
         return self._start("bridge", [*bound, *command], {**variables, **own})

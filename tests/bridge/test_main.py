@@ -765,3 +765,11 @@ def test_a_disabled_bridge_runs_and_sends_nothing(start: Callable[..., Bridge], 
     assert bridge.ends(20)[0] == 0
     assert "no metric will be sent" in bridge.log()
     assert collector.requests == []
+
+
+def test_where_its_packages_are_missing_it_names_the_mend():
+    bare = [sys.executable, "-S", "-m", "bridge"]  # -S: without site-packages
+    done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "is not installed: pip install" in done.stderr
+    assert "Traceback" not in done.stderr

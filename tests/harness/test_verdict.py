@@ -140,6 +140,16 @@ def test_one_failed_verify_of_two_is_enough():
     assert "At 11.9 s the fault of outage was not seen to hold: it was seen." in judgement.reason
 
 
+def test_a_fault_of_which_nothing_happened_is_said_once():
+    record = with_checks(outage())
+    judgement = judge(replace(record, events=tuple(event for event in record.events if event.kind != "fault")))
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert [doubt for doubt in judgement.doubts if "The fault of" in doubt] == [
+        "The fault of outage was never put in place."
+    ]
+
+
 def test_the_fault_of_another_step_is_no_proof():
     record = with_checks(outage())
     events = tuple(replace(e, data={**e.data, "step": "x"}) if "step" in e.data else e for e in record.events)
