@@ -93,6 +93,23 @@ def test_a_step_number_that_runs_on_through_all_epochs_is_counted_once():
     assert total == range(1, 1000, 7)[-1]
 
 
+def test_only_a_first_reading_in_the_first_epoch_is_taken_whole():
+    for epoch, batches in ((0, "30"), (1, "30"), (2, "0")):
+        assert added(Counting(DEFAULT.metrics), f"{epoch}, 30") == (batches, str(epoch))
+
+
+def test_a_fall_back_to_the_first_epoch_is_a_new_beginning_and_one_to_the_second_is_not():
+    for epoch, adds in ((1, ("10", "1")), (2, ("0", "0"))):
+        counting = Counting(DEFAULT.metrics)
+        added(counting, "5, 30")
+        assert added(counting, f"{epoch}, 10") == adds
+
+
+def test_a_step_number_that_stands_still_while_the_epoch_rises_is_not_counted_again():
+    counting = Counting(DEFAULT.metrics)
+    assert [added(counting, reading)[0] for reading in ("1, 50", "2, 50", "3, 60")] == ["50", "0", "10"]
+
+
 def test_two_processes_of_a_job_that_write_by_turns_are_each_counted_on_from_where_they_were():
     counting = Counting(DEFAULT.metrics)
     total = {EPOCH: 0, BATCH: 0}
@@ -130,4 +147,4 @@ def test_a_total_stops_where_the_integers_of_otlp_stop():
     for turn in range(3000):
         # A job that goes mad: begins again with the largest number there is, every second reading.
         total += counting.steps({EPOCH: 1 if turn % 2 else 5, BATCH: COUNT_MAX}, appeared=True)[BATCH].added
-    assert total == TOTAL_MAX
+    assert total == TOTAL_MAX == 2**63 - 1  # the largest int64
