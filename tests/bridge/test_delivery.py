@@ -106,6 +106,13 @@ def test_a_day_at_ten_seconds_fits_in_the_default_bounds():
     assert delivery.stats().lost == 0
 
 
+def test_the_default_bounds_are_ten_thousand_requests_and_ten_mebibytes():
+    stats = Rig().put(10_001).delivery.stats()
+    assert (stats.queue_count, stats.queue_count_max, stats.dropped[QUEUE_FULL]) == (10_000, 10_000, 1)
+    assert stats.queue_bytes_max == 10 * 2**20
+    assert stats.queue_bytes == 10_000 * (100 + REQUEST_OVERHEAD_BYTES)
+
+
 # A lost connection
 
 
@@ -245,6 +252,15 @@ def test_a_bad_request_is_found_by_halving_dropped_and_counted_and_the_next_goes
     assert calls <= 25  # 8 halvings there, as many doublings back, and some
 
 
+def test_once_the_first_half_is_delivered_the_other_is_halved_too():
+    rig = Rig().put(8)
+    sent = []
+    while rig.delivery.stats().queue_count:
+        sent.append(rig.send())
+        rig.tell(POISON if 8 in sent[-1] else Delivered())
+    assert sent == [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4], [5, 6], [7], [8]]
+
+
 def test_several_bad_requests_are_each_found():
     rig = Rig().put(200)
     delivered, _ = calls_until_empty(rig, {3, 4, 77, 200})
@@ -264,6 +280,28 @@ def test_a_collector_that_refuses_everything_is_not_called_in_a_tight_loop():
             rig.tell(POISON)
     assert calls <= 16 + 60 / 0.8 + 1
     assert rig.dropped(REFUSED) > 40
+
+
+def test_refusals_are_paced_from_the_seventeenth_in_a_row_on():
+    rig = Rig().put(2000)
+    calls = 0
+    while isinstance(rig.delivery.next_step(rig.now), Send):
+        calls += 1
+        rig.tell(POISON)
+    assert calls == 17  # Bounds.refusals_at_once, and the one after which there is a pause
+    assert 0.8 <= rig.pause() <= 1.2
+
+
+def test_after_a_bad_request_was_found_each_delivery_doubles_what_leaves_together():
+    rig = Rig().put(64)
+    while rig.send() != [1]:
+        rig.tell(POISON)
+    rig.tell(POISON)
+    widths = []
+    while rig.delivery.stats().queue_count:
+        widths.append(len(rig.send()))
+        rig.tell(Delivered())
+    assert widths == [1, 2, 4, 8, 16, 32]
 
 
 # Our own code breaks
@@ -294,6 +332,95 @@ def test_an_error_between_calls_is_counted():
     rig.tell(Broken("OSError"))
     assert rig.delivery.stats().calls == {"INTERNAL_ERROR": 1}
     assert rig.wait() is None
+
+
+# What the spool is told
+
+
+def numbers(rig: Rig, newer_than: int = 0) -> list[int]:
+    return [request.number for request in rig.delivery.waiting(newer_than).newer]
+
+
+def test_before_anything_was_put_nothing_is_endangered_and_nothing_gone():
+    assert Rig().delivery.waiting(0) == (False, (), 0)
+
+
+def test_what_waits_is_endangered_from_a_failed_call_on_until_a_call_carried_all_of_it():
+    rig = Rig(Bounds(batch_bytes=3000)).put(4)
+    assert (rig.delivery.waiting(0).endangered, numbers(rig)) == (False, [])
+    rig.send()
+    rig.tell(REFUSED_CONNECTION)
+    assert (rig.delivery.waiting(0).endangered, numbers(rig), numbers(rig, 2)) == (True, [1, 2, 3, 4], [3, 4])
+    rig.pause()
+    for carried, endangered, gone_through in (([1], True, 1), ([2, 3], True, 3), ([4], False, 4)):
+        assert rig.send() == carried
+        rig.tell(Delivered())
+        assert rig.delivery.waiting(0)[::2] == (endangered, gone_through)
+
+
+def test_what_was_put_during_the_call_that_carried_all_else_is_carried_by_the_next():
+    rig = Rig().put()
+    rig.send()
+    rig.tell(REFUSED_CONNECTION)
+    rig.pause()
+    rig.send()
+    rig.put()
+    rig.tell(Delivered())
+    assert (rig.delivery.waiting(0).endangered, numbers(rig)) == (False, [])
+
+
+@pytest.mark.parametrize(("seconds", "endangered"), [(0.89, False), (0.91, True)])
+def test_a_call_that_takes_nine_tenths_of_a_second_endangers_what_is_put_then(seconds: float, endangered: bool):
+    rig = Rig().put()
+    rig.send()
+    rig.now += seconds
+    rig.put()
+    assert (rig.delivery.waiting(0).endangered, numbers(rig)) == (endangered, [1, 2] if endangered else [])
+
+
+def test_a_put_between_calls_endangers_nothing_however_long_ago_the_last_one_began():
+    rig = Rig().put()
+    rig.send()
+    rig.tell(Delivered())
+    rig.now += 60
+    assert not rig.put().delivery.waiting(0).endangered
+
+
+def test_refused_for_good_and_nothing_left_is_no_danger():
+    rig = Rig().put()
+    rig.send()
+    rig.tell(POISON)
+    assert rig.delivery.waiting(0) == (False, (), 1)
+
+
+def restored(*numbers: int) -> list[Request]:
+    return [Request(number, bytes(100), 1000) for number in numbers]
+
+
+def test_what_an_earlier_run_left_behind_goes_first_and_is_counted():
+    rig = Rig().put(2)
+    rig.delivery.restore(restored(-1, 0))
+    assert rig.delivery.waiting(0).gone_through == -2
+    assert rig.send() == [-1, 0, 1, 2]
+    stats = rig.delivery.stats()
+    assert (stats.put, stats.restored, stats.in_flight) == (4, 2, 4)
+
+
+def test_nothing_leaves_while_what_was_left_behind_is_still_being_read():
+    rig = Rig().put()
+    rig.delivery.hold(rig.now, 5.0)
+    assert (rig.wait(), rig.delivery.stats().next_attempt_at) == (5.0, rig.now + 5.0)
+    rig.now += 2
+    assert rig.wait() == 3.0
+    rig.delivery.restore(restored(0))
+    assert rig.send() == [0, 1]
+
+
+def test_reading_what_was_left_behind_cannot_hold_for_longer_than_it_was_given():
+    rig = Rig().put()
+    rig.delivery.hold(rig.now, 5.0)
+    rig.pause()
+    assert rig.send() == [1]
 
 
 # Shutdown

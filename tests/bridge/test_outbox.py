@@ -137,3 +137,53 @@ def test_the_overhead_of_a_request_covers_what_its_objects_take():
     finally:
         tracemalloc.stop()
     assert 0.7 * outbox.cost_bytes < after - before <= outbox.cost_bytes
+
+
+def test_what_an_earlier_run_left_behind_is_the_oldest_in_its_order():
+    outbox = outbox_of(2)
+    outbox.restore([request(-1), request(0)])
+    assert (outbox.put_count, len(outbox), outbox.cost_bytes) == (4, 4, 4 * request(1).cost_bytes)
+    assert drain(outbox) == [-1, 0, 1, 2]
+
+
+def test_what_was_left_behind_makes_room_where_it_is_too_much():
+    outbox = outbox_of(2, count_max=3)
+    outbox.restore([request(-1), request(0)])
+    assert outbox.dropped_counts[QUEUE_FULL] == 1
+    assert drain(outbox) == [0, 1, 2]
+
+
+def test_the_oldest_may_be_in_flight():
+    outbox = outbox_of(0)
+    assert outbox.oldest() is None
+    for number in (1, 2, 3):
+        outbox.put(request(number))
+    assert outbox.oldest() == request(1)
+    outbox.take(1, 10**6)
+    assert outbox.oldest() == request(1)
+    outbox.acknowledge()
+    assert outbox.oldest() == request(2)
+
+
+@pytest.mark.parametrize("newer_than", [0, 1, 2, 3, 4, 5])
+def test_what_is_newer_than_a_number_is_found_in_flight_and_waiting_in_order(newer_than: int):
+    outbox = outbox_of(4)
+    outbox.take(2, 10**6)
+    assert [one.number for one in outbox.newer_than(newer_than)] == list(range(newer_than + 1, 5))
+
+
+def test_close_leaves_to_the_next_start_what_is_on_disk_and_counts_the_rest_as_lost():
+    outbox = outbox_of(4)
+    outbox.take(2, 10**6)
+    outbox.close(spooled={2, 3, 99})
+    assert (outbox.spooled_count, outbox.dropped_counts[SHUTDOWN], len(outbox), outbox.cost_bytes) == (2, 2, 0, 0)
+
+
+def test_a_request_that_fits_exactly_is_taken():
+    outbox = Outbox(1, REQUEST_OVERHEAD_BYTES + 10)
+    assert outbox.put(request(1, body_bytes=10)) == 0
+    assert (len(outbox), outbox.cost_bytes, sum(outbox.dropped_counts.values())) == (1, outbox.bytes_max, 0)
+
+
+def test_the_smallest_bounds_are_one_request_and_one_byte():
+    assert (Outbox(1, 1).count_max, Outbox(1, 1).bytes_max) == (1, 1)
