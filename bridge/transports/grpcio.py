@@ -50,10 +50,12 @@ _REFUSED_STREAM = "RST_STREAM with error code 7"
 _NO_ANSWER = re.compile(
     r"Stream removed \((?!RST_STREAM|Error parsing)"
     r"|CLIENT: Received message larger than max|Decompressed message larger than max"
-    r"|metadata size exceeds|Failed parsing HTTP/2|" + re.escape(_REFUSED_STREAM)
+    r"|metadata size exceeds|Failed parsing HTTP/2"
+    r"|^Received http2 header with status: (?!400|413|429|431|50[234])|" + re.escape(_REFUSED_STREAM)
 )
-"""How it says that the connection broke, that an answer broke its bounds or HTTP/2's rules, or that the peer refused
-the stream: each comes with a status as if the peer had answered, and some of those would have the request dropped."""
+"""How it says that the connection broke, that an answer broke its bounds or HTTP/2's rules, that it came from somebody
+on the way (as `http2_exchange.STATUS_OF_HTTP` has it), or that the peer refused the stream: each comes with a status as
+if the collector had answered, and some of those would have the request dropped."""
 _SERVICE_CONFIG = '{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}'
 
 

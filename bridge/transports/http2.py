@@ -186,7 +186,7 @@ class Http2Transport:
         """Send the request and wait for its answer.
 
         Raises:
-            TransportError: the connection broke (and is let go) or time was over.
+            TransportError: the connection broke or leads to no collector (and is let go), or time was over.
         """
         began_at = self._clock()
         exchange: Exchange | None = None
@@ -209,7 +209,11 @@ class Http2Transport:
             raise TransportError(words, may_have_arrived=arrived) from error
         if exchange.reset_code == ErrorCodes.REFUSED_STREAM:
             raise TransportError("the peer refused the stream (REFUSED_STREAM)", may_have_arrived=arrived)
-        return exchange.answer()
+        try:
+            return exchange.answer()
+        except TransportError:
+            self.close()  # the next one may lead to the collector
+            raise
 
     def _out_of_time(self, connection: Connection, exchange: Exchange | None, began_at: float) -> TransportError:
         """Take the request back. The connection stays only where it is known to live."""

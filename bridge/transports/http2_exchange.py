@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
+from bridge.errors import TransportError
 from bridge.transports import Answer
 
 Header = tuple[bytes, bytes]
@@ -20,19 +21,18 @@ MESSAGE_CHARACTERS_MAX = 1024
 """Of a status message, for logs."""
 
 _OK, _CANCELLED, _UNKNOWN, _PERMISSION_DENIED, _RESOURCE_EXHAUSTED = 0, 1, 2, 7, 8
-_UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE, _UNAUTHENTICATED = 12, 13, 14, 16
+_INTERNAL, _UNAVAILABLE = 13, 14
 STATUS_OF_HTTP = {
     400: _INTERNAL,
-    401: _UNAUTHENTICATED,
-    403: _PERMISSION_DENIED,
-    404: _UNIMPLEMENTED,
+    413: _UNKNOWN,
     429: _UNAVAILABLE,
     431: _INTERNAL,
     502: _UNAVAILABLE,
     503: _UNAVAILABLE,
     504: _UNAVAILABLE,
 }
-"""For answers without grpc-status, by gRPC's http-grpc-status-mapping document; any other is UNKNOWN."""
+"""For answers without grpc-status, by gRPC's http-grpc-status-mapping document: those that speak of the request, or ask
+for patience. Any other comes from somebody on the way who knows no collector: no answer of one (decision 0004)."""
 STATUS_OF_RESET: dict[int, int] = {
     ErrorCodes.REFUSED_STREAM: _UNAVAILABLE,
     ErrorCodes.CANCEL: _CANCELLED,
@@ -81,7 +81,11 @@ class Exchange:
                     self.reset_code = int(event.error_code)
 
     def answer(self) -> Answer:
-        """Read what came back. Only for an exchange that is `over`."""
+        """Read what came back. Only for an exchange that is `over`.
+
+        Raises:
+            TransportError: it is no collector's answer.
+        """
         if self.reset_code is not None:
             code = STATUS_OF_RESET.get(self.reset_code, _INTERNAL)
             return Answer(code, f"the peer reset the stream ({error_name(self.reset_code)})")
@@ -140,11 +144,15 @@ def decoded_details(value: bytes | None) -> bytes | None:
 def _without_status(headers: dict[bytes, bytes]) -> Answer:
     http_status = headers.get(b":status", b"?").decode("ascii", "replace")
     if http_status != "200":
-        code = STATUS_OF_HTTP.get(int(http_status) if http_status.isdecimal() else 0, _UNKNOWN)
-        return Answer(code, f"the peer answered with HTTP status {http_status[:20]} and without grpc-status")
+        code = STATUS_OF_HTTP.get(int(http_status) if http_status.isdecimal() else 0)
+        words = f"the peer answered with HTTP status {http_status[:20]} and without grpc-status"
+        if code is None:
+            raise TransportError(words, may_have_arrived=True)
+        return Answer(code, words)
     kind = headers.get(b"content-type", b"").decode("ascii", "replace")
     if not kind.startswith("application/grpc"):
-        return Answer(_UNKNOWN, f"the peer does not speak gRPC: it answered with content-type {kind[:80]!r}")
+        words = f"the peer does not speak gRPC: it answered with content-type {kind[:80]!r}"
+        raise TransportError(words, may_have_arrived=True)
     return Answer(_UNKNOWN, "the peer answered without grpc-status")
 
 

@@ -152,13 +152,14 @@ CASES: dict[str, tuple[Script, str | tuple[str, str]]] = {
     # Answers without a status, or with a broken one.
     "no status": (answering(H, (("x", "y"),)), "UNKNOWN"),
     "HTTP 400": (answering(((":status", "400"),)), "INTERNAL"),
-    "HTTP 401": (answering(((":status", "401"),)), "UNAUTHENTICATED"),
-    "HTTP 403": (answering(((":status", "403"),)), "PERMISSION_DENIED"),
-    "HTTP 404": (answering(((":status", "404"), ("content-type", "text/html"))), "UNIMPLEMENTED"),
+    "HTTP 401": (answering(((":status", "401"),)), LOST),
+    "HTTP 403": (answering(((":status", "403"),)), LOST),
+    "HTTP 404": (answering(((":status", "404"), ("content-type", "text/html"))), LOST),
     "HTTP 429": (answering(((":status", "429"),)), "UNAVAILABLE"),
     "HTTP 503": (answering(((":status", "503"),)), "UNAVAILABLE"),
-    "HTTP 500": (answering(((":status", "500"),)), "UNKNOWN"),
-    "no gRPC at all": (answering(((":status", "200"), ("content-type", "text/html"))), "UNKNOWN"),
+    "HTTP 413": (answering(((":status", "413"),)), "UNKNOWN"),
+    "HTTP 500": (answering(((":status", "500"),)), LOST),
+    "no gRPC at all": (answering(((":status", "200"), ("content-type", "text/html"))), (LOST, "UNKNOWN")),
     "a status that is no number": (answering(H, (("grpc-status", "abc"),)), ("UNKNOWN", "INTERNAL")),
     "details that are no base64": (
         answering(H, (("grpc-status", "8"), ("grpc-status-details-bin", "***"))),
@@ -195,6 +196,14 @@ def test_the_decision_names_every_case_where_they_differ():
     decision = Path(__file__).parents[3] / "docs" / "decisions" / "0004-where-transports-differ.md"
     text = decision.read_text(encoding="utf-8")
     assert not [name for name, (_, expected) in CASES.items() if isinstance(expected, tuple) and name not in text]
+
+
+def test_behind_a_gateway_without_a_route_the_next_connection_may_lead_to_the_collector(make: Make, wire: Wire):
+    server = wire.serve(answering(((":status", "404"), ("content-type", "text/html"))), serve)
+    transport = make(server.port)
+    assert outcome(transport, wire) == LOST
+    assert outcome(transport, wire) == "OK"
+    assert len(server.peers) == 2
 
 
 def test_a_message_beyond_four_mebibytes_is_no_answer(make: Make, wire: Wire):
