@@ -90,10 +90,11 @@ def list_(markdown: bool) -> None:
     """Show the scenarios: name, tags, rigs, and what each proves."""
     scenarios = [entry.scenario for entry in entries(files(scenario_folder()))]
     if markdown:
-        click.echo(index.render(scenarios), nl=False)
+        click.echo(index.render(scenarios, Starter().runs_on), nl=False)
         return
+    runs_on = Starter().runs_on
     for scenario in scenarios:
-        click.echo(f"{scenario.name}  [{scenario.profile}; {', '.join(scenario.tags)}; {', '.join(scenario.rigs)}]")
+        click.echo(f"{scenario.name}  [{scenario.profile}; {', '.join(scenario.tags)}; {', '.join(runs_on(scenario))}]")
         click.echo(click.wrap_text(scenario.what, width=80, initial_indent="    ", subsequent_indent="    "))
 
 

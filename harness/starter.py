@@ -23,6 +23,11 @@ class Starter:
     def __init__(self, rigs: Mapping[RigName, Rig] = RIGS) -> None:
         self._rigs = rigs
 
+    def runs_on(self, scenario: Scenario) -> tuple[RigName, ...]:
+        """Return the rigs that have what it needs, installed here or not."""
+        able = {name for name, rig in self._rigs.items() if needs_of(scenario) <= rig.offers}
+        return tuple(name for name in scenario.rigs if name in able)
+
     def why_not(self, scenario: Scenario, rig: RigName) -> str | None:
         """Return why a scenario cannot run on a rig, in a sentence; None: it can."""
         if rig not in scenario.rigs:
@@ -30,8 +35,8 @@ class Starter:
         if rig not in self._rigs:
             return f"The rig {rig} is not part of this version; there are: {', '.join(self._rigs)}."
         if missing := needs_of(scenario) - self._rigs[rig].offers:
-            have = [name for name, other in self._rigs.items() if not missing - other.offers]
-            where = f": run it with --rig {have[0]}" if have else ""
+            able = self.runs_on(scenario)
+            where = f": run it with --rig {able[0]}" if able else ""
             return f"It needs {', '.join(sorted(missing))}, which the rig {rig} has not{where}."
         lacking = self._rigs[rig].lacking()
         return f"The rig {rig} lacks: {'; '.join(lacking)}." if lacking else None

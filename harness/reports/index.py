@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.plausibility import phase_seconds
 from harness.promises import Promises
 from harness.promises import load as load_promises
-from harness.scenario import CheckSpec, Scenario
+from harness.scenario import CheckSpec, RigName, Scenario
 
 _HEAD = """# Scenarios
 
@@ -22,11 +22,15 @@ with its line. The numbers stand in `harness/promises.yaml`; a scenario names th
 """
 
 
-def render(scenarios: Sequence[Scenario]) -> str:
+RunsOn = Callable[[Scenario], Sequence[RigName]]
+"""The rigs that have what a scenario needs."""
+
+
+def render(scenarios: Sequence[Scenario], runs_on: RunsOn) -> str:
     """Return the page as Markdown."""
     promises = load_promises()
     rows = [_row(scenario) for scenario in scenarios]
-    return _HEAD + "\n".join([*rows, "", *(_section(scenario, promises) for scenario in scenarios)])
+    return _HEAD + "\n".join([*rows, "", *(_section(scenario, runs_on(scenario), promises) for scenario in scenarios)])
 
 
 def _row(scenario: Scenario) -> str:
@@ -34,9 +38,9 @@ def _row(scenario: Scenario) -> str:
     return f"| `{scenario.name}` | {scenario.what} | {sum(phase_seconds(scenario)):g} s | {held} |"
 
 
-def _section(scenario: Scenario, promises: Promises) -> str:
+def _section(scenario: Scenario, rigs: Sequence[RigName], promises: Promises) -> str:
     enforced = [f"- {_line(scenario, spec, promises)}" for spec in scenario.checks]
-    runs = f"Profile {scenario.profile}; rigs {', '.join(scenario.rigs)}; tags {', '.join(scenario.tags) or 'none'}."
+    runs = f"Profile {scenario.profile}; rigs {', '.join(rigs)}; tags {', '.join(scenario.tags) or 'none'}."
     return "\n".join(
         [
             f"## {scenario.name}",

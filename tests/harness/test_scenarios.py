@@ -21,8 +21,15 @@ _START_AND_END_SECONDS = 4
 _STOP_UNDER_FAULT_SECONDS = 11
 
 
+def test_every_scenario_runs_on_some_rig_and_the_index_names_no_other():
+    runs_on = {scenario.name: Starter().runs_on(scenario) for scenario in SCENARIOS}
+    assert all(runs_on.values())
+    assert "embedded" not in runs_on["back-end/values"]
+    assert "kubernetes" not in runs_on["bridge-stopped"]
+
+
 def test_the_index_is_the_one_that_the_files_make():
-    assert (FOLDER / "README.md").read_text(encoding="utf-8") == index.render(SCENARIOS), (
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == index.render(SCENARIOS, Starter().runs_on), (
         "make it anew: python -m harness list --markdown > scenarios/README.md"
     )
 
