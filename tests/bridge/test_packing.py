@@ -33,9 +33,10 @@ def test_every_size_comes_out_again(size: int):
     assert [unpack(packing.pack(seed, body)) for seed, body in enumerate(bodies)] == bodies
 
 
-def test_a_request_that_resembles_the_one_before_it_becomes_small():
+@pytest.mark.parametrize("size", [2000, 8000, 20_000, 30_000])  # as far back as that its like is to be found
+def test_a_request_that_resembles_the_one_before_it_becomes_small(size: int):
     packing = Packing()
-    first, second = (packing.pack(seed, like(seed)) for seed in range(2))
+    first, second = (packing.pack(seed, like(seed, size)) for seed in range(2))
     assert len(second.body) < 0.15 * len(first.body)
 
 
@@ -64,7 +65,7 @@ def test_dictionaries_cost_no_more_than_their_share_where_nothing_resembles_anyt
 def test_a_dictionary_is_no_longer_than_zlib_can_look_back():
     packing = Packing()
     packing.pack(1, bytes(1_000_000))
-    assert len(packing.pack(2, b"x").dictionary) == DICTIONARY_BYTES_MAX
+    assert len(packing.pack(2, b"x").dictionary) == DICTIONARY_BYTES_MAX == 2**15
 
 
 @pytest.mark.parametrize("keep", [0, 5, 50])
