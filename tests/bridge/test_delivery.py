@@ -533,6 +533,13 @@ def test_what_is_put_after_the_end_is_counted_as_lost():
     assert rig.dropped(SHUTDOWN) == 1
 
 
+def test_after_abandon_every_step_is_done_though_nobody_said_stop():
+    rig = Rig().put()
+    rig.delivery.abandon()
+    assert rig.delivery.next_step(rig.now) == Done()
+    assert rig.put().delivery.next_step(rig.now) == Done()
+
+
 def test_abandon_counts_what_is_in_flight_and_an_outcome_after_it_changes_nothing():
     rig = Rig(Bounds(batch_bytes=1000)).put(3)
     rig.send()
