@@ -19,4 +19,4 @@ RIGS: Mapping[RigName, Rig] = {
     "compose": Compose(),
     "kubernetes": Kubernetes(),
 }
-"""Rigs that are not in the table are not built yet: a scenario asked for there is NOT RUN."""
+"""By the name that `--rig` and a scenario's ``rigs`` take."""
