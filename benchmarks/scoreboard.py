@@ -24,7 +24,7 @@ from harness.checks import CheckResult, Verdict
 from harness.ledger import LedgerError
 from harness.promises import load as load_promises
 from harness.record import RecordError, RunRecord, load
-from harness.reports.figures import figure
+from harness.reports.figures import figure, quantity
 from harness.verdict import Judgement, judge
 
 BEGIN, END = "<!-- scoreboard: begin -->", "<!-- scoreboard: end -->"
@@ -128,7 +128,7 @@ def kept(promise: str, judgements: Sequence[Judgement]) -> str:
     if broken:
         judgement, worst = min(broken, key=lambda entry: share_of_limit(entry[1]))
         places = len({judgement.scenario for judgement, _ in broken})
-        saw = "never" if worst.measured is None else f"{figure(worst.measured)} {worst.unit}"
+        saw = "never" if worst.measured is None else quantity(worst.measured, worst.unit)
         return f"**broken** in {places} of {len(scenarios)}: {worst.check} {saw} ({judgement.scenario})"
     if undecided:
         return f"undecided in {len(undecided)} of {len(scenarios)}"

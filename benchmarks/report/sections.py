@@ -24,7 +24,7 @@ from harness.mutants import MUTANTS
 from harness.mutants.proof import of_mutant
 from harness.record import RunRecord
 from harness.reports import promises
-from harness.reports.figures import figure
+from harness.reports.figures import figure, quantity
 from harness.verdict import Judgement
 
 BARE, TELEGRAF, SDK = "bare-loop", "telegraf", "sdk"
@@ -94,9 +94,9 @@ def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
             if row.worst is None:
                 continue
             worst = row.worst
-            margin = "-" if worst.margin is None else f"{figure(worst.margin)} {worst.unit}"
+            margin = quantity(worst.margin, worst.unit)
             run = next((one.run for one in judgements if one.scenario == row.scenario), "")
-            measured = (f"{figure(worst.measured)} {worst.unit}", figure(worst.limit), margin)
+            measured = (quantity(worst.measured, worst.unit), figure(worst.limit), margin)
             rows.append(
                 (str(worst.verdict), row.promise, row.check, rig, *measured, promises_target(worst.target_met), run)
             )

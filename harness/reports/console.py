@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.checks import CheckResult, Verdict
-from harness.reports.figures import count_words, figure, target
+from harness.reports.figures import count_words, figure, quantity, target
 from harness.verdict import WORST_FIRST, Judgement
 
 WIDTH = 80
@@ -29,8 +29,11 @@ _COLOURS = {
 _COLUMNS = (("", 30, "left"), ("verdict", 12, "left"), ("measured", 13, "right"), ("limit", 6, "right"))
 _LAST_COLUMNS = (("margin", 6, "right"), ("target", 7, "right"))
 _SHORT_UNIT = {
-    "% of one core": "%", "lost writes": "lost", "wrong deliveries": "wrong", "wrong values": "wrong", "exits": "ends",
+    "% of one core": "%", "lost writes": "lost", "wrong deliveries": "wrong", "wrong values": "wrong",
+    "early calls": "early", "repeated updates": "again", "series a job": "series", "log lines": "lines",
+    "descriptors": "fds", "descriptors/h": "/h", "threads/h": "/h", "switches/s": "/s",
 }  # fmt: skip
+"""Where the column has no room for the whole unit; the check's name beside it says of what."""
 
 
 def render(judgements: Sequence[Judgement]) -> str:
@@ -98,11 +101,10 @@ def _row_table(*, header: bool) -> Table:
 
 
 def _cells(result: CheckResult) -> tuple[RenderableType, ...]:
-    unit = "" if result.measured is None else " " + _SHORT_UNIT.get(result.unit, result.unit)
     return (
         Text(f"  {result.check}"),
         _word(result.verdict),
-        Text(figure(result.measured) + unit),
+        Text(quantity(result.measured, _SHORT_UNIT.get(result.unit, result.unit))),
         Text(figure(result.limit)),
         Text(figure(result.margin)),
         Text(target(result)),

@@ -8,6 +8,13 @@ from harness.checks import CheckResult, Verdict
 
 NOTHING = "-"
 
+_SINGULAR = {
+    "exits": "exit", "lost writes": "lost write", "wrong deliveries": "wrong delivery", "wrong values": "wrong value",
+    "early calls": "early call", "repeated updates": "repeated update", "threads": "thread", "log lines": "log line",
+    "descriptors": "descriptor", "calls/s": "call/s", "switches/s": "switch/s", "threads/h": "thread/h",
+    "descriptors/h": "descriptor/h",
+}  # fmt: skip
+"""Units that are counted. All others are the same for one and for many."""
 _HUNDRED = 100
 _TEN = 10
 
@@ -24,6 +31,14 @@ def figure(value: float | None) -> str:
     if size >= _TEN:
         return f"{value:.1f}".removesuffix(".0")
     return f"{value:.2f}" if size >= 1 else f"{value:.3f}" if size >= 0.001 else "<0.001"  # noqa: PLR2004 - the last digit
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Write a figure with its unit, one of it in the singular; ``-`` alone for none."""
+    written = figure(value)
+    if value is None:
+        return written
+    return f"{written} {_SINGULAR.get(unit, unit) if written == '1' else unit}"
 
 
 def target(result: CheckResult) -> str:

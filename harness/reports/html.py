@@ -20,7 +20,7 @@ from harness.reports.contract import Judged, command_to_repeat
 from harness.reports.curves import Chart, charts
 from harness.reports.drawing import WIDTH, Drawing, Tick, draw, percent, time_ticks
 from harness.reports.excerpts import LogLine, excerpt, wall_origin
-from harness.reports.figures import count_words, figure
+from harness.reports.figures import count_words, figure, quantity
 from harness.reports.promises import PromiseRow, rows
 from harness.verdict import WORST_FIRST, Judgement
 
@@ -151,7 +151,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=figure, plain=plain)
+    environment.filters.update(figure=figure, plain=plain, quantity=quantity)
     environment.globals.update(signs=SIGNS, words={verdict: str(verdict) for verdict in Verdict})
     return environment
 

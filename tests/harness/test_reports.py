@@ -14,7 +14,7 @@ from rich.console import Console
 from harness import promises
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.reports import REPORTS, Judged, console
-from harness.reports.figures import figure
+from harness.reports.figures import figure, quantity
 from harness.verdict import WORST_FIRST, Judgement
 
 
@@ -57,6 +57,19 @@ def test_the_table_fits_80_columns_with_every_check_unit_and_verdict():
     assert max(map(len, text.splitlines())) <= 80
     for check in CHECKS:
         assert f"  {check} " in text
+
+
+def test_no_usual_figure_is_cut_in_its_column_for_the_length_of_its_unit():
+    units = {budget.unit for promise in promises.load().promises.values() for budget in promise.budgets.values()}
+    checks = tuple(
+        CheckResult("alive", "p", Verdict.PASS, measured, unit, 1.0, 0.0, 1, 1, "So it was.")
+        for unit in units
+        for measured in (1.0, 0.125, 12345.0)
+    )
+
+    text = console.render([Judgement("a", "embedded", Verdict.PASS, "All kept.", "r", checks)])
+
+    assert "…" not in text
 
 
 def test_verdicts_are_words_whole_and_without_colour():
@@ -135,6 +148,16 @@ def test_colour_is_there_on_a_terminal():
 )  # fmt: skip
 def test_figures_have_three_digits_and_no_exponents(value: float | None, written: str):
     assert figure(value) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "written"),
+    [(1.0, "exits", "1 exit"), (2.0, "exits", "2 exits"), (0.0, "exits", "0 exits"), (1.004, "calls/s", "1.00 calls/s"),
+     (1.0, "wrong deliveries", "1 wrong delivery"), (1.0, "s", "1 s"), (1.0, "series a job", "1 series a job"),
+     (None, "s", "-")],
+)  # fmt: skip
+def test_one_of_what_is_counted_is_in_the_singular(value: float | None, unit: str, written: str):
+    assert quantity(value, unit) == written
 
 
 def test_markdown_has_a_row_for_each_check_and_a_reason_for_each_that_did_not_pass():
