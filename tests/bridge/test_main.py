@@ -80,6 +80,10 @@ def pending(pid: int, number: signal.Signals) -> bool:
     return caught(pid, number, "SigPnd") or caught(pid, number, "ShdPnd")
 
 
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+"""What has nox -s coverage look into the process; nothing otherwise."""
+
+
 class Bridge:
     """One process, its log in a file."""
 
@@ -95,7 +99,7 @@ class Bridge:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bridge", *arguments],
                 cwd=ROOT,
-                env={"PATH": os.environ["PATH"]} | environ,
+                env={"PATH": os.environ["PATH"]} | MEASURED | environ,
                 stdout=log,
                 stderr=log,
             )

@@ -133,6 +133,16 @@ def test_bounds_are_the_same_however_they_are_written():
     assert judged("back-end-values", asked(*held)).verdict is Verdict.PASS
 
 
+def test_a_bound_that_is_no_number_is_no_documented_one():
+    held = [
+        replace(one, labels={**one.labels, "le": "a lot"}) if one.labels.get("le") == "1000" else one
+        for one in asked().back_end
+    ]
+    found = judged("back-end-values", asked(*held))
+    assert found.verdict is Verdict.FAIL
+    assert "nan" in found.reason
+
+
 def test_an_older_record_without_buckets_is_not_decided():
     held = [one for one in asked().back_end if "le" not in one.labels]
     assert judged("back-end-values", asked(*held)).verdict is Verdict.INCONCLUSIVE
