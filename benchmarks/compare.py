@@ -104,6 +104,11 @@ def proven(name: str, findings: Sequence[Finding]) -> bool:
     return not worse if name == UNCHANGED else EXPECTED[name] in worse
 
 
+def told_of(bridge: str, one: Finding) -> dict[str, object]:
+    """A finding as JSON, with the name of what stood in B's place: ``b`` is B's figure."""
+    return {"bridge": bridge, **asdict(one)}
+
+
 def prove(bench: Bench, times: int, *, rounds: int, seconds: float) -> tuple[int, list[dict[str, object]]]:
     """Put mutants and the unchanged bridge in B's place so many times; gives the exit code and all that was said."""
     others: dict[str, Sequence[str]] = {name: ("-m", f"harness.mutants.{name}") for name in WORSE}
@@ -113,7 +118,7 @@ def prove(bench: Bench, times: int, *, rounds: int, seconds: float) -> tuple[int
     for number in range(times):
         for name, findings in measured(bench, others, rounds=rounds, seconds=seconds, trees={}).items():
             right[name] += proven(name, findings)
-            told += [{"trial": number + 1, "b": name, **asdict(one)} for one in findings]
+            told += [{"trial": number + 1, **told_of(name, one)} for one in findings]
             _say(f"{number + 1} {name}", findings)
     for name, count in right.items():
         what = "not marked" if name == UNCHANGED else "marked worse"
@@ -153,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _say("b", found)
                 said = {one.said for one in found}
                 code = 1 if "worse" in said else 2 if "unknown" in said else 0
-                told = [{"b": given.b, **asdict(one)} for one in found]
+                told = [told_of(given.b, one) for one in found]
         except WaitedTooLongError as error:
             sys.stderr.write(f"{error}\n")
             return 2

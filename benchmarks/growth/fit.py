@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.reports.figures import figure
+
 _POINTS_MIN = 3
 
 
@@ -70,7 +72,8 @@ def table(curves: Sequence[Growth]) -> str:
         first, last = curve.points[0], curve.points[-1]
         found = "-" if curve.exponent is None else f"{curve.exponent:.2f}"
         lines.append(
-            f"| {curve.name} | {curve.x} | {first.x:g} | {last.x:g} | {first.y:.4g} {curve.y} | {last.y:.4g} {curve.y} "
+            f"| {curve.name} | {curve.x} | {figure(first.x)} | {figure(last.x)} "
+            f"| {figure(first.y)} {curve.y} | {figure(last.y)} {curve.y} "
             f"| {found} | {curve.exponent_max:g} | {curve.verdict} |\n"
         )
     return "".join(lines)

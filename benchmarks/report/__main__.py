@@ -163,11 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failing = [one.figure.name for one in compared if one.fails] + [gate.name for gate in unmeasured]
     parts = [sections.gating(compared, unmeasured, last.stem if last else ""), *draft.parts, sections.others(compared)]
     parts += [sections.not_run(by_rig, draft.absent), about()]
-    title = (
-        f"ml-metrics-bridge {given.keep or 'unreleased'}: {len(failing)} gating figures fail"
-        if failing
-        else (f"ml-metrics-bridge {given.keep or 'unreleased'}: no gating figure fails")
-    )
+    words = f"{len(failing) or 'no'} gating figure{'s fail' if len(failing) > 1 else ' fails'}"
+    title = f"ml-metrics-bridge {given.keep or 'unreleased'}: {words}"
     texts = {
         "report.html": page(title, parts),
         "report.md": markdown(title, parts),

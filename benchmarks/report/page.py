@@ -64,7 +64,17 @@ def page(title: str, sections: Sequence[Section]) -> str:
     )
     environment.filters["drawn"] = Markup  # what plot.py made: numbers, and texts that it escaped
     environment.filters["kind"] = _kind
+    environment.filters["heads"] = _heads
     return clean(environment.get_template("page.html.jinja").render(title=title, sections=sections))
+
+
+def _heads(table: Table) -> list[tuple[str, str]]:
+    """Each column's head, with the side on which its cells stand."""
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.head)
+    return [
+        (cell, "number" if column and all(_kind(one) == "number" for one in column) else "")
+        for cell, column in zip(table.head, columns, strict=True)
+    ]
 
 
 def _kind(cell: str) -> str:

@@ -24,7 +24,7 @@ from harness.mutants import MUTANTS
 from harness.mutants.proof import of_mutant
 from harness.record import RunRecord
 from harness.reports import promises
-from harness.reports.figures import figure, quantity
+from harness.reports.figures import count_words, figure, quantity
 from harness.verdict import Judgement
 
 BARE, TELEGRAF, SDK = "bare-loop", "telegraf", "sdk"
@@ -47,6 +47,13 @@ def of_markdown(text: str, source: str) -> Table:
     return Table(cells[0], tuple(cells[2:]), source)
 
 
+def worst_first(rows: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Put what passed or was kept, which the first cell says, behind all that did not, and broken before unknown."""
+    return tuple(
+        sorted(rows, key=lambda row: 0 if row[0] in {"FAIL", "missed"} else 2 if row[0] in {"PASS", "kept"} else 1)
+    )
+
+
 def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str) -> Section:
     """The short list that decides."""
     rows = [
@@ -66,7 +73,7 @@ def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str) 
     rows += [("NOT MEASURED", gate.name, "-", "-", figure(gate.limit), "-", "-", "") for gate in unmeasured]
     head = ("", "figure", "this release", "last release", "limit", "noise", "beside the last", "from")
     against = f"Compared with {last}." if last else "There is no earlier release's report to compare with."
-    return Section("Gating figures", (against,), (Table(head, tuple(rows)),))
+    return Section("Gating figures", (against,), (Table(head, worst_first(rows)),))
 
 
 def others(compared: Sequence[Compared]) -> Section:
@@ -104,10 +111,10 @@ def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
             {(one.scenario, result.promise) for one in judgements for result in one.checks if promises.broken(result)}
         )
     head = ("verdict", "promise", "check", "rig", "worst", "limit", "margin", "our own target", "record")
-    told = [f"{rig}: {counted(judgements)}" for rig, judgements in by_rig.items()]
+    told = [f"{rig}: {count_words([one.verdict for one in judgements])}" for rig, judgements in by_rig.items()]
     figures = (Figure("promises broken", "scenarios", float(broken), source=", ".join(by_rig)),) if by_rig else ()
     section = Section(
-        "Promises", ("; ".join(told) + "." if told else "No record was given.",), (Table(head, tuple(rows)),)
+        "Promises", ("; ".join(told) + "." if told else "No record was given.",), (Table(head, worst_first(rows)),)
     )
     return Part(section, figures)
 
@@ -115,13 +122,6 @@ def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
 def promises_target(met: bool | None) -> str:
     """Say whether our own aim was kept."""
     return "-" if met is None else "kept" if met else "missed"
-
-
-def counted(judgements: Sequence[Judgement]) -> str:
-    """Say how many runs got which verdict."""
-    return ", ".join(
-        f"{count} {verdict}" for verdict in Verdict if (count := sum(one.verdict is verdict for one in judgements))
-    )
 
 
 def of_scoreboard(board: scoreboard.Board) -> Part:
@@ -136,7 +136,7 @@ def of_scoreboard(board: scoreboard.Board) -> Part:
         if (median := (cell := board.cells[OURS][column.key]).median) is not None
     ]
     figures += ratios(board)
-    tables.append(Table(("", "target", "is"), tuple(targets(board, figures))))
+    tables.append(Table(("", "target", "is"), worst_first(targets(board, figures))))
     leads = scoreboard.ahead(board) or ["No other bridge is ahead beyond the noise."]
     notes = [f"Not run: {name}. {reason}" for name, reason in board.not_run.items()]
     return Part(Section("Scoreboard", (*leads, *notes), tuple(tables)), tuple(figures))
@@ -280,12 +280,14 @@ def of_trust(
     known = {mutant.name: mutant for mutant in MUTANTS}
     found = [of_mutant(known[name], judgement) for name, judgement in mutants.items() if name in known]
     missed = [one.bridge for one in found if not one.proven]
-    told = [f"{len(found) - len(missed)} of {len(MUTANTS)} mutants caught by the check that claims them."]
+    told = (
+        [f"{len(found) - len(missed)} of {len(MUTANTS)} mutants caught by the check that claims them."] if found else []
+    )
     told += [f"Not caught: {', '.join(missed)}."] if missed else []
-    trials = {(one["trial"], one["b"]) for one in comparison if "trial" in one}
+    trials = {(one["trial"], one["bridge"]) for one in comparison if "trial" in one}
     for name in dict.fromkeys(name for _, name in sorted(trials)):
         count = sum(one == name for _, one in trials)
-        marked = len({one["trial"] for one in comparison if one["b"] == name and one["said"] == "worse"})
+        marked = len({one["trial"] for one in comparison if one["bridge"] == name and one["said"] == "worse"})
         told.append(f"Side by side with the bridge itself, {name} was marked worse in {marked} of {count} comparisons.")
     return Section("Trust", (*told, *noise))
 

@@ -44,7 +44,8 @@ def series_count(record: RunRecord, _spec: CheckSpec) -> Measure:
         return Measure(None, 0, "no data point reached the sink")
     jobs = len({process.job_id for process in record.ledger.processes}) or 1
     metric, most = max(sets.items(), key=lambda entry: len(entry[1]))
-    evidence = f"{metric} came with {len(most)} sets of attributes for {jobs} job{'s' if jobs > 1 else ''}"
+    sets_of = "1 set of" if len(most) == 1 else f"{len(most)} sets of"
+    evidence = f"{metric} came with {sets_of} attributes for {jobs} job{'s' if jobs > 1 else ''}"
     return Measure(len(most) / jobs, samples, evidence)
 
 

@@ -213,8 +213,10 @@ def _used_percent(result: CheckResult) -> float | None:
     return 100 * result.measured / result.limit
 
 
-def _used(row: Row) -> tuple[bool, float]:
-    return row.result.verdict is Verdict.FAIL, row.used_percent or 0.0
+def _used(row: Row) -> tuple[bool, bool, float]:
+    result = row.result
+    exact = result.target == result.limit == result.measured  # as it must be: neither near nor far
+    return result.verdict is Verdict.FAIL, not exact, row.used_percent or 0.0
 
 
 def _time_line(record: RunRecord, judgement: Judgement, checks: Sequence[Row]) -> TimeLine | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.compare import finding, told_of
 from benchmarks.report import blocks, sections
 from benchmarks.report.__main__ import main
 from benchmarks.report.figures import Figure, Gate, compare, gates, missing, read_trend
@@ -106,11 +107,24 @@ def test_a_markdown_table_is_read_back_as_it_was():
 @pytest.mark.parametrize("marked", [3, 2])
 def test_the_trust_says_how_often_a_worse_bridge_was_marked(marked: int):
     comparison = [
-        {"trial": trial, "b": "weighs_more", "figure": "rss_mib", "said": "worse" if trial <= marked else "same"}
-        for trial in (1, 2, 3)
+        {"trial": trial, **told_of("weighs_more", finding("rss_mib", [25.0] * 2, [25.0] * 2, [b] * 2))}
+        for trial, b in ((1, 31.0), (2, 31.0), (3, 31.0 if marked == 3 else 25.0))
     ]
     text = " ".join(sections.of_trust({}, comparison, []).paragraphs)
     assert f"weighs_more was marked worse in {marked} of 3" in text
+    assert "caught" not in text  # of mutants that nobody ran nothing is said
+
+
+def test_what_broke_stands_before_what_did_not():
+    rows = [("PASS", "a"), ("NOT MEASURED", "b"), ("kept", "c"), ("FAIL", "d"), ("missed", "e"), ("INCONCLUSIVE", "f")]
+
+    assert "".join(name for _, name in sections.worst_first(rows)) == "debfac"
+
+
+def test_the_head_of_a_column_of_figures_stands_above_them():
+    table = Table(("figure", "now"), (("rss", "25.6 MiB"), ("cpu", "-")))
+
+    assert '<th>figure</th><th class="number">now</th>' in page("t", [Section("s", tables=(table,))])
 
 
 def test_a_report_of_nothing_fails_and_names_all_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -187,6 +187,13 @@ def test_all_of_few_runs_are_unfolded_and_of_many_those_that_did_not_pass(lay: C
     assert page(*few, lay(died(), "dies")).count('<details class="run" open>') == 1
 
 
+def test_a_figure_that_has_to_be_just_its_limit_is_not_the_one_nearest_to_it(lay: Callable[..., Judged]):
+    checks = [{"check": name, "promise": "latency"} for name in ("series-count", "arrival-latency")]
+    text = page(lay(good(), checks=checks), lay(good(), "again", checks=checks))
+
+    assert text.count('data-label="nearest to its limit">arrival-latency') == 2
+
+
 # The pictures
 
 
