@@ -21,7 +21,7 @@ from harness import batch
 from harness.checks import Verdict
 from harness.ledger import LedgerError
 from harness.record import Meta, RecordError, load
-from harness.verdict import judge
+from harness.verdict import WORST_FIRST, judge
 
 BEGIN, END = "<!-- trust: begin -->", "<!-- trust: end -->"
 INCONCLUSIVE_SHARE_MAX = 0.01
@@ -84,14 +84,24 @@ def row(name: str, runs: Sequence[Told]) -> str:
         str(len({run.scenario for run in runs})),
         str(len(runs)),
         *(str(count[verdict]) for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE)),
-        f"{share:.2%}",
+        f"{100 * share:.2f} %",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def text_of(runs: Sequence[Told]) -> str:
     """The table, the machine, and each verdict that was not PASS with its reason."""
-    head = ("bridge", "repetitions", "scenarios", "runs", "PASS", "FAIL", "HARNESS ERROR", "INCONCLUSIVE", "of them")
+    head = (
+        "bridge",
+        "repetitions",
+        "scenarios",
+        "runs",
+        "PASS",
+        "FAIL",
+        "HARNESS ERROR",
+        "INCONCLUSIVE",
+        "of all runs",
+    )
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     groups: Mapping[str, list[Told]] = {
         transport: [run for run in runs if run.transport == transport]
@@ -105,7 +115,9 @@ def text_of(runs: Sequence[Told]) -> str:
         f"{next((run.where for run in runs if run.where), '')}. The machine's load average at the runs' starts ",
     ]
     lines[-1] += f"lay between {loads[0]:.1f} and {loads[-1]:.1f}." if loads else "is not known."
-    others = [run for run in runs if run.verdict is not Verdict.PASS]
+    others = sorted(
+        (run for run in runs if run.verdict is not Verdict.PASS), key=lambda run: WORST_FIRST.index(run.verdict)
+    )
     lines += ["", "Every verdict that was not PASS:" if others else "Every verdict was PASS."]
     if others:
         lines += ["", "| scenario | transport | verdict | reason |", "|---|---|---|---|"]

@@ -76,6 +76,9 @@ def write(runs: Path) -> tuple[Draft, dict[str, list[Judgement]]]:
     comparison = sections.read_json(runs / "compare.json")
     if comparison is None:
         draft.absent.append("The proof of the comparison: there is no compare.json.")
+    elif not all("bridge" in one for one in comparison):
+        draft.absent.append("The proof of the comparison: compare.json is older and names no bridge; make it anew.")
+        comparison = None
     draft.parts.append(sections.of_trust(mutants(runs, draft.absent), comparison or [], noise))
     return draft, by_rig
 

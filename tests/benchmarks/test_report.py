@@ -134,6 +134,16 @@ def test_a_report_of_nothing_fails_and_names_all_that_is_missing(tmp_path: Path,
     assert all(word in text for word in ("load.json", "growth.json", "micro.json", "compare.json", "mutants", "soak"))
 
 
+def test_a_comparison_that_names_no_bridge_is_said_to_be_older_and_not_believed(tmp_path: Path):
+    (tmp_path / "compare.json").write_text('[{"trial": 1, "b": 25.5, "figure": "rss_mib", "said": "worse"}]')
+
+    assert main(["--runs", str(tmp_path), "--out", str(tmp_path / "report")]) == 1
+
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "compare.json is older" in text
+    assert "marked worse" not in text
+
+
 def test_a_folder_that_is_none_is_an_error_and_no_report(tmp_path: Path):
     assert main(["--runs", str(tmp_path / "nowhere")]) == 4
 

@@ -39,8 +39,13 @@ def test_repetitions_are_those_of_the_scenario_that_was_run_least():
 def test_each_verdict_that_was_not_pass_is_told_with_its_reason_in_one_cell():
     text = trust.text_of([run(), run(Verdict.FAIL, scenario="idle", transport="grpcio")])
     assert "| idle | grpcio | FAIL | a reason / with a bar |" in text
-    assert "| over http2 | 1 | 1 | 1 | 1 | 0 | 0 | 0 | 0.00% |" in text
-    assert "| together | 1 | 2 | 2 | 1 | 1 | 0 | 0 | 0.00% |" in text
+    assert "| over http2 | 1 | 1 | 1 | 1 | 0 | 0 | 0 | 0.00 % |" in text
+    assert "| together | 1 | 2 | 2 | 1 | 1 | 0 | 0 | 0.00 % |" in text
+
+
+def test_what_failed_is_told_before_what_is_not_known():
+    text = trust.text_of([run(Verdict.INCONCLUSIVE, scenario="idle"), run(Verdict.FAIL, scenario="steady")])
+    assert text.index("| steady |") < text.index("| idle |")
 
 
 def test_a_record_that_cannot_be_read_is_an_error_and_no_run_less(tmp_path: Path):
