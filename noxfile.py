@@ -158,7 +158,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tools/contestants.py", success_codes=[0, 1])  # without Go Telegraf is named as not run
     pathlib.Path("runs").mkdir(exist_ok=True)
     session.run("python", "-m", "pytest", "-q", "benchmarks/micro.py", "--benchmark-json=runs/micro.json")
-    session.run("python", "-m", "benchmarks.compare", "--prove", "3", "--out", "runs/compare.json")
+    session.run("python", "-m", "benchmarks.compare", "--prove", "10", "--out", "runs/compare.json")
     session.run("python", "-m", "benchmarks.growth")
     session.run("python", "-m", "benchmarks.contest", *session.posargs)
 
