@@ -65,7 +65,7 @@ class Freshness:
         bad.looks += 1
         bad.reason = str(error)
         if isinstance(error, FileMissing):
-            _log.debug("%s; looking again at the next tick", error)
+            self._missing(now, bad, error)
             return
         unsaid = self._repeats.due(("bad file", _sort_of(error)))
         if unsaid is not None:
@@ -77,6 +77,14 @@ class Freshness:
                 again,
                 self._slip_seconds,
             )
+
+    def _missing(self, now: float, bad: _Bad, error: FileMissing) -> None:
+        """A job that has not written yet is no trouble. A path that is wrong looks the same, and is told once."""
+        if self.news_at_seconds is None and not bad.said and now - bad.since_seconds > self._slip_seconds:
+            bad.said = True
+            _log.info("%s; until it is, no metric of the job is sent; it is looked for at each tick", error)
+        else:
+            _log.debug("%s; looking again at the next tick", error)
 
     @property
     def trouble(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from bridge.errors import MetricsFileError, SnapshotError
@@ -17,6 +17,9 @@ from bridge.logs import Repeats
 from bridge.snapshot import LeftOut
 
 _log = logging.getLogger(__name__)
+
+NAMED_MAX = 12
+"""So many missing fields are named in one log line; `python -m bridge check` shows all."""
 
 
 class Stop(Protocol):
@@ -163,11 +166,19 @@ class Loop:
     def _tell_left_out(self, left_out: Collection[LeftOut]) -> None:
         """Count each; say those that the reading before did not have."""
         self.left_out.update(left_out)
-        for field in left_out:
-            if field not in self._missed_now and self._repeats.due(field) is not None:
-                level = logging.INFO if field.reason == "missing" else logging.WARNING
-                _log.log(level, "%s is left out: %s; the other fields are carried", field.field, field.reason)
+        new = [field for field in left_out if field not in self._missed_now and self._repeats.due(field) is not None]
         self._missed_now = left_out
+        for field in new:
+            if field.reason != "missing":
+                _log.warning("%s is left out: %s; the other fields are carried", field.field, field.reason)
+        if missing := [field.field for field in new if field.reason == "missing"]:
+            _log.info("not in the metrics file: %s; the other fields are carried", _named(missing))
+
+
+def _named(fields: Sequence[str]) -> str:
+    """The first of them by name, and how many more: a job's own format may have none of two hundred."""
+    more = len(fields) - NAMED_MAX
+    return ", ".join(fields[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def next_due(due: float, now: float, interval_seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""The table on the screen: failing scenarios first, each with its reason, then each budget. It fits 80 columns.
+"""The table on the screen: failing scenarios first, each with reason and record, then each budget. It fits 80 columns.
 
 Colour only repeats what a word says.
 """
@@ -77,6 +77,8 @@ def _scenario(judgement: Judgement) -> list[RenderableType]:
     parts: list[RenderableType] = [head]
     if judgement.verdict is not Verdict.PASS:
         parts.append(Padding(Text(judgement.reason), (0, 0, 0, 2)))
+        if judgement.run:
+            parts.append(Padding(Text(f"record: {judgement.run}", overflow="fold"), (0, 0, 0, 2)))
     if shown := _shown(judgement):
         table = _row_table(header=False)
         for result in sorted(shown, key=lambda result: WORST_FIRST.index(result.verdict)):

@@ -1,4 +1,7 @@
-"""How the runs go, while they go: a live list on a terminal, a line for each change elsewhere."""
+"""How the runs go, while they go: a live list on a terminal, lines elsewhere.
+
+Of a few runs each change is a line; of many, each end and now and then how far it is, so that a CI log stays readable.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,10 @@ from harness.verdict import Judgement
 
 _SECONDS_WIDTH = 8
 _NAME_WIDTH = 30
+MANY = 4
+"""From so many runs on, where there is no terminal, a run's steps are no lines of their own."""
+QUIET_SECONDS = 30.0
+"""After so long without a line it is told what is going on: some CI systems end a job that says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Progress:
         self._lock = threading.Lock()
         self._running: dict[str, _Going] = {}
         self._verdicts: list[Verdict] = []
+        self._said_at = self._begin
         self._live = (
             Live(console=console, get_renderable=self._table, transient=True, refresh_per_second=4)
             if console.is_terminal
@@ -73,8 +81,12 @@ class Progress:
         with self._lock:
             begin = going.begin if (going := self._running.get(plan.title)) else self._clock()
             self._running[plan.title] = _Going(begin, plan.scenario.name, text)
-        if self._live is None:
+        if self._live is not None:
+            return
+        if self._total < MANY:
             self._print(f"{plan.scenario.name}: {text}")
+        elif self._clock() - self._said_at >= QUIET_SECONDS:
+            self._print(self._how_far())
 
     def ended(self, plan: Plan, judgement: Judgement) -> None:
         """Note a verdict."""
@@ -85,7 +97,13 @@ class Progress:
         reason = "" if judgement.verdict is Verdict.PASS else f": {judgement.reason}"
         self._print(f"[{done}/{self._total}] {plan.scenario.name}: {judgement.verdict}{reason}")
 
+    def _how_far(self) -> str:
+        with self._lock:
+            going = ", ".join(f"{one.name} ({one.text})" for one in self._running.values())
+            return f"{len(self._verdicts)} of {self._total} runs done; going on: {going}"
+
     def _print(self, text: str) -> None:
+        self._said_at = self._clock()
         self._console.print(Text(f"{self._clock() - self._begin:5.1f} s  {text}"), soft_wrap=True)
 
     def _table(self) -> Table:

@@ -97,6 +97,23 @@ def test_a_missing_file_is_debug(caplog: pytest.LogCaptureFixture):
     assert {record.levelname for record in caplog.records} == {"DEBUG"}
 
 
+def test_a_file_that_was_never_there_for_three_intervals_is_told_once_and_so_is_its_coming(
+    caplog: pytest.LogCaptureFixture,
+):
+    bench = Bench()
+    with caplog.at_level(logging.INFO):
+        bench.bad_for(30.0, FileMissing("/m.json is not there"))
+        assert caplog.messages == []
+        bench.bad_for(600.0, FileMissing("/m.json is not there"))
+        (told,) = caplog.messages
+        assert told.startswith("/m.json is not there; until it is, no metric of the job is sent")
+        bench.freshness.news(bench.now, 0.0)
+        assert len(caplog.records) == 2
+        assert "whole again" in caplog.messages[1]
+        bench.bad_for(600.0, FileMissing("/m.json is not there"))
+    assert len(caplog.records) == 2, "what went away is said when its gauges end"
+
+
 def test_the_end_and_the_return_are_said_once(caplog: pytest.LogCaptureFixture):
     bench = Bench()
     bench.freshness.news(bench.now, 0.0)
@@ -118,7 +135,7 @@ def test_nothing_is_said_of_gauges_that_were_never_shown(caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO):
         bench.bad_for(1000.0, FileMissing("not there"))
         bench.live()
-    assert not caplog.records
+    assert "gauges" not in caplog.text
 
 
 def test_another_trouble_is_said_at_once_and_the_same_one_at_another_place_once_a_minute(

@@ -213,6 +213,20 @@ def test_a_field_that_is_left_out_is_counted_each_time_and_said_once(path: Path,
     ]
 
 
+def test_fields_that_are_not_there_are_named_in_one_line_which_stays_short(
+    path: Path, caplog: pytest.LogCaptureFixture
+):
+    world = World(path, ends_after_seconds=25.0)
+    path.write_text("{}")
+    os.utime(path, ns=(world.time_ns(), world.time_ns()))
+    with caplog.at_level(logging.INFO):
+        world.loop.run(world)
+    (message,) = caplog.messages
+    assert message.startswith("not in the metrics file: training_metrics.training_loss, ")
+    assert message.endswith("; the other fields are carried")
+    assert "and 2 more" in message
+
+
 def test_its_figures_say_when_it_ticked_what_came_and_what_is_the_matter(path: Path):
     world = World(path, ends_after_seconds=100.0)
     seen = []

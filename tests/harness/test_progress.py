@@ -71,7 +71,7 @@ def test_what_did_not_pass_is_told_before_the_end():
     assert last.endswith("1 FAIL, 1 INCONCLUSIVE so far")
 
 
-def test_where_there_is_no_terminal_each_change_is_a_line():
+def test_where_there_is_no_terminal_each_change_of_few_runs_is_a_line():
     screen = io.StringIO()
     progress = Progress(Console(file=screen, width=80, color_system=None), 1, clock=lambda: 1.5)
     with progress:
@@ -79,3 +79,23 @@ def test_where_there_is_no_terminal_each_change_is_a_line():
         progress.ended(plan("short"), judgement(Verdict.FAIL))
 
     assert screen.getvalue().splitlines() == ["  0.0 s  short: starting", "  0.0 s  [1/1] short: FAIL: It broke."]
+
+
+def test_where_there_is_no_terminal_many_runs_have_a_line_at_their_end_and_one_after_a_silence():
+    screen, now = io.StringIO(), [0.0]
+    progress = Progress(Console(file=screen, width=80, color_system=None), 4, clock=lambda: now[0])
+    with progress:
+        for name in ("short", "long"):
+            progress.started(plan(name))
+        progress.said(plan("short"), "warm-up for 1 s")
+        now[0] = 29.9
+        progress.ended(plan("short"), judgement(Verdict.PASS))
+        now[0] = 59.8
+        progress.said(plan("long"), "blink: file-missing for 3 s")
+        now[0] = 59.9
+        progress.said(plan("long"), "steady for 2 s")
+
+    assert screen.getvalue().splitlines() == [
+        " 29.9 s  [1/4] short: PASS",
+        " 59.9 s  1 of 4 runs done; going on: long (steady for 2 s)",
+    ]

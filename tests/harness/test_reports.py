@@ -101,7 +101,8 @@ def test_failing_scenarios_stand_first_with_their_reason_and_their_failing_check
     assert lines[1].split() == ["collector-outage/refused", "FAIL"]
     reason = " ".join(line.strip() for line in lines[2:4])
     assert reason == FAILED.reason
-    assert lines[4].split() == ["every-write-delivered", "FAIL", "31", "lost", "30", "-1", "0.250!"]
+    assert lines[4].split() == ["record:", FAILED.run]
+    assert lines[5].split() == ["every-write-delivered", "FAIL", "31", "lost", "30", "-1", "0.250!"]
     heads = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert heads[1:6] == ["collector-outage/refused", "missing-file", "torn-writes", "cut", "steady"]
 
