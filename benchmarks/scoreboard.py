@@ -23,7 +23,8 @@ from harness import batch
 from harness.checks import CheckResult, Verdict
 from harness.ledger import LedgerError
 from harness.promises import load as load_promises
-from harness.record import RecordError, RunRecord, load
+from harness.record import RecordError, RunRecord
+from harness.record_folder import load
 from harness.reports.figures import figure, quantity
 from harness.verdict import Judgement, judge
 

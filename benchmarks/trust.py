@@ -20,7 +20,8 @@ from benchmarks.scoreboard import put_into
 from harness import batch
 from harness.checks import Verdict
 from harness.ledger import LedgerError
-from harness.record import Meta, RecordError, load
+from harness.record import Meta, RecordError
+from harness.record_folder import load
 from harness.verdict import WORST_FIRST, judge
 
 BEGIN, END = "<!-- trust: begin -->", "<!-- trust: end -->"

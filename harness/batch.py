@@ -14,7 +14,7 @@ from harness import verdict
 from harness.checks import CHECKS, Verdict
 from harness.ledger import LedgerError
 from harness.record import RecordError
-from harness.record import load as load_record
+from harness.record_folder import load as load_record
 from harness.scenario import RigName, Scenario
 from harness.verdict import Judgement
 

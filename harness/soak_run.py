@@ -13,7 +13,7 @@ from harness import soak
 from harness.batch import Plan
 from harness.checks import Verdict
 from harness.record import RecordError
-from harness.record import load as load_record
+from harness.record_folder import load as load_record
 from harness.scenario import RigName
 from harness.verdict import Judgement
 

@@ -23,7 +23,7 @@ from benchmarks.growth.rooms import FLAT, LINEAR
 from harness import load as offered
 from harness.batch import Plan
 from harness.catalogue import scenario_folder, select
-from harness.record import load
+from harness.record_folder import load
 from harness.scenario import Scenario, SteadyStep
 from harness.starter import Starter
 

@@ -25,7 +25,8 @@ from benchmarks.report import sections
 from benchmarks.report.figures import Figure, compare, gates, missing, read_trend
 from benchmarks.report.page import Section, markdown, page
 from harness import batch, provenance
-from harness.record import RecordError, load
+from harness.record import RecordError
+from harness.record_folder import load
 from harness.saved import judged_again
 from harness.verdict import Judgement
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.ledger import LedgerError
 from harness.record import Meta, RecordError, RunRecord
-from harness.record import load as load_record
+from harness.record_folder import load as load_record
 from harness.verdict import Judgement, scenario_of
 
 

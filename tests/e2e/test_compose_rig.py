@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.record import RunRecord, load
+from harness.record import RunRecord
+from harness.record_folder import load
 from harness.rigs.compose_project import LABEL
 from harness.waiting import wait_until
 from tests.e2e.engine import docker, inspect

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness import programs, provenance, seal
-from harness.record import SCHEMA_VERSION, Export, Meta, Point, RecordError, load
+from harness.record import SCHEMA_VERSION, Export, Meta, Point, RecordError
+from harness.record_folder import load
 from harness.recorder import Recorder
 from harness.samples import MachineSample, ResourceSample, WireSample
 

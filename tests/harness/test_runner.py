@@ -21,7 +21,8 @@ from harness.checks import Verdict
 from harness.faults import FaultError, Seen
 from harness.faults.collector import CollectorRefused
 from harness.faults.http2_probe import Dialled
-from harness.record import RecordError, RunRecord, load
+from harness.record import RecordError, RunRecord
+from harness.record_folder import load
 from harness.rigs import RIGS, Setting
 from harness.rigs.embedded import Embedded, EmbeddedStanding
 from harness.scenario import Scenario

@@ -12,7 +12,8 @@ import pytest
 
 from harness.checks.spans import own_ends, planned_kills
 from harness.processes import Process, ProcessError, Processes
-from harness.record import RunRecord, load
+from harness.record import RunRecord
+from harness.record_folder import load
 from harness.scenario import Scenario
 from harness.verdict import judge
 from harness.waiting import wait_until

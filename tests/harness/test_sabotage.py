@@ -21,7 +21,7 @@ from harness import doctor
 from harness.command_line import cli
 from harness.ports import HeldPort
 from harness.programs import COLLECTOR
-from harness.record import load
+from harness.record_folder import load
 from harness.rigs import RIGS
 from harness.rigs.local import Local
 from harness.starter import Starter
