@@ -98,9 +98,9 @@ def docker_cleanup() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def stack(docker_services, docker_compose_project_name: str) -> Stack:  # noqa: ANN001 - pytest-docker's own
+def stack(docker_services) -> Stack:  # noqa: ANN001 - pytest-docker's own
     """README's stack, up. In its beginning the job once wrote a field that cannot be carried: something to be shown."""
-    made = Stack(docker_services._docker_compose, docker_compose_project_name)
+    made = Stack(docker_services._docker_compose)
     made(UP)
     made.until_fresh("bridge", within=60)
     with made.frozen("job"):
@@ -123,6 +123,6 @@ def stack_for_the_host(
     monkeypatch.setenv("JOB_USER", f"{os.getuid()}:{os.getgid()}")
     name = f"{docker_compose_project_name}-host"
     with get_docker_services(docker_compose_command, FILES, name, [], CLEANUP) as services:
-        made = Stack(services._docker_compose, name)
+        made = Stack(services._docker_compose)
         made(f"{UP} job collector prometheus")
         yield made, folder

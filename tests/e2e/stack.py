@@ -28,12 +28,10 @@ class Stack:
 
     Args:
         compose: runs its commands.
-        project: its name.
     """
 
-    def __init__(self, compose: Compose, project: str) -> None:
+    def __init__(self, compose: Compose) -> None:
         self._compose = compose
-        self._project = project
 
     def __call__(self, command: str) -> str:
         """Run one of compose's commands and give what it said."""

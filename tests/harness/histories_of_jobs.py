@@ -17,7 +17,6 @@ JOB = "a-job"
 NEXT = "the-next-job"
 MODEL, DATASET = "a-model", "a-dataset"
 RESOURCE: dict[str, str | int | float | bool] = {"service.name": SERVICE_NAME, "service.instance.id": "pod"}
-GAUGE_FIELDS = tuple(GAUGES.values())
 
 
 def values(number: int) -> dict[str, float | int]:
