@@ -89,10 +89,10 @@ def cli() -> None:
 def list_(markdown: bool) -> None:
     """Show the scenarios: name, tags, rigs, and what each proves."""
     scenarios = [entry.scenario for entry in entries(files(scenario_folder()))]
-    if markdown:
-        click.echo(index.render(scenarios, Starter().runs_on), nl=False)
-        return
     runs_on = Starter().runs_on
+    if markdown:
+        click.echo(index.render(scenarios, runs_on), nl=False)
+        return
     for scenario in scenarios:
         click.echo(f"{scenario.name}  [{scenario.profile}; {', '.join(scenario.tags)}; {', '.join(runs_on(scenario))}]")
         click.echo(click.wrap_text(scenario.what, width=80, initial_indent="    ", subsequent_indent="    "))
