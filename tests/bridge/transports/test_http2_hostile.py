@@ -229,7 +229,8 @@ def test_whatever_a_peer_sends_a_call_ends_in_an_answer_or_a_transport_error_by_
     except TransportError:
         pass
     finally:
-        assert time.monotonic() - began < 0.15 + 0.25
+        # Without its deadline it would wait for the peer for good: the room is a busy machine's.
+        assert time.monotonic() - began < 0.15 + 2
         transport.idle(-1, 0)
         transport.close()
         patience.close()
