@@ -209,7 +209,8 @@ def knee(rows: Sequence[Row]) -> str:
     for row in steps:
         if row.verdict != "PASS":
             before = f"{held.sidecars} sidecars hold" if held else "no step holds"
-            return f"With one Collector {before}; {row.sidecars} do not: {row.reason} {_limit(row)}"
+            not_so = "do not" if row.verdict == "FAIL" else "are not decided"
+            return f"With one Collector {before}; {row.sidecars} {not_so}: {row.reason} {_limit(row)}"
         held = row
     return f"With one Collector {held.sidecars} sidecars hold, the most that was tried. {_limit(held)}" if held else ""
 

@@ -91,6 +91,8 @@ def test_the_knee_is_the_last_step_that_holds_with_the_reason_of_the_next(tmp_pa
     fails = replace(row, sidecars=4, verdict="FAIL", reason="p99 is 3 s.")
     assert knee([row, fails]).startswith("With one Collector 2 sidecars hold; 4 do not: p99 is 3 s.")
     assert "the most that was tried" in knee([row])
+    undecided = replace(fails, verdict="INCONCLUSIVE", reason="only 90 % was offered.")
+    assert "2 sidecars hold; 4 are not decided: only 90 %" in knee([row, undecided])
     assert table([row]).splitlines()[2].startswith("| ")
 
 
