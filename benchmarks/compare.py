@@ -18,10 +18,12 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.footprint import BRIDGE, ROOT, Bench, Footprint
+from benchmarks.arguments import positive_count, positive_seconds
+from benchmarks.footprint import BRIDGE, ROOT, Bench, EndedError, Footprint
 from harness.mutants import WORSE
 from harness.waiting import WaitedTooLongError
 
@@ -98,10 +100,15 @@ def measured(
     }
 
 
-def proven(name: str, findings: Sequence[Finding]) -> bool:
-    """Whether what is said of a mutant, or of the unchanged bridge, is right."""
-    worse = {found.figure for found in findings if found.said == "worse"}
-    return not worse if name == UNCHANGED else EXPECTED[name] in worse
+def proven(name: str, findings: Sequence[Finding]) -> bool | None:
+    """Whether what is said of a mutant, or of the unchanged bridge, is right; None: the machine was too busy to say."""
+    said = {found.figure: found.said for found in findings}
+    if name != UNCHANGED:
+        mark = said.get(EXPECTED[name], "unknown")
+        return None if mark == "unknown" else mark == "worse"
+    if "worse" in said.values():
+        return False
+    return None if not said or "unknown" in said.values() else True
 
 
 def told_of(bridge: str, one: Finding) -> dict[str, object]:
@@ -109,21 +116,33 @@ def told_of(bridge: str, one: Finding) -> dict[str, object]:
     return {"bridge": bridge, **asdict(one)}
 
 
-def prove(bench: Bench, times: int, *, rounds: int, seconds: float) -> tuple[int, list[dict[str, object]]]:
+def beside(bench: Bench, given: argparse.Namespace) -> tuple[int, list[dict[str, object]]]:
+    """Put B beside A as was asked for; gives the exit code and what was said."""
+    others, trees = {"b": shlex.split(given.b)}, {"b": given.b_tree.absolute()}
+    found = measured(bench, others, rounds=given.rounds, seconds=given.seconds, trees=trees)["b"]
+    _say("b", found)
+    said = {one.said for one in found}
+    return 1 if "worse" in said else 2 if "unknown" in said else 0, [told_of(given.b, one) for one in found]
+
+
+def prove(bench: Bench, given: argparse.Namespace) -> tuple[int, list[dict[str, object]]]:
     """Put mutants and the unchanged bridge in B's place so many times; gives the exit code and all that was said."""
     others: dict[str, Sequence[str]] = {name: ("-m", f"harness.mutants.{name}") for name in WORSE}
     others[UNCHANGED] = BRIDGE
-    right = dict.fromkeys(others, 0)
+    proofs: dict[str, list[bool | None]] = {name: [] for name in others}
     told: list[dict[str, object]] = []
-    for number in range(times):
-        for name, findings in measured(bench, others, rounds=rounds, seconds=seconds, trees={}).items():
-            right[name] += proven(name, findings)
+    for number in range(given.prove):
+        found = measured(bench, others, rounds=given.rounds, seconds=given.seconds, trees={})
+        for name, findings in found.items():
+            proofs[name].append(proven(name, findings))
             told += [{"trial": number + 1, **told_of(name, one)} for one in findings]
             _say(f"{number + 1} {name}", findings)
-    for name, count in right.items():
+    for name, found_so in proofs.items():
         what = "not marked" if name == UNCHANGED else "marked worse"
-        sys.stdout.write(f"{name}: {what} {count} of {times}\n")
-    return int(any(count < times for count in right.values())), told
+        unknown = f", not to be told {count}" if (count := found_so.count(None)) else ""
+        sys.stdout.write(f"{name}: {what} {found_so.count(True)} of {given.prove}{unknown}\n")
+    every = [one for found_so in proofs.values() for one in found_so]
+    return 1 if False in every else 2 if None in every else 0, told
 
 
 def _say(name: str, findings: Sequence[Finding]) -> None:
@@ -138,35 +157,33 @@ def _say(name: str, findings: Sequence[Finding]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each round, after a warm-up of 3 s")
+    parser.add_argument("--rounds", type=positive_count, default=6)
+    parser.add_argument("--seconds", type=positive_seconds, default=10.0, help="of each round, after a warm-up of 3 s")
     parser.add_argument("--b", default=shlex.join(BRIDGE), help="B's arguments to the same Python")
     parser.add_argument("--b-tree", type=Path, default=ROOT, help="B's source tree")
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the measured processes")
-    parser.add_argument("--prove", type=int, metavar="TIMES", help="mutants and the unchanged bridge, so many times")
+    parser.add_argument(
+        "--prove", type=positive_count, metavar="TIMES", help="mutants and the unchanged bridge, so many times"
+    )
     parser.add_argument("--out", type=Path, help="where all that was said is kept, as JSON")
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(given.python, Path(folder))
-        try:
-            if given.prove:
-                code, told = prove(bench, given.prove, rounds=given.rounds, seconds=given.seconds)
-            else:
-                others = {"b": shlex.split(given.b)}
-                trees = {"b": given.b_tree.absolute()}
-                found = measured(bench, others, rounds=given.rounds, seconds=given.seconds, trees=trees)["b"]
-                _say("b", found)
-                said = {one.said for one in found}
-                code = 1 if "worse" in said else 2 if "unknown" in said else 0
-                told = [told_of(given.b, one) for one in found]
-        except WaitedTooLongError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
-        finally:
-            bench.close()
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    if not given.b_tree.is_dir():
+        parser.error(f"--b-tree {given.b_tree} is no folder: name the root of a source tree")
+    try:
+        shlex.split(given.b)
+    except ValueError as error:
+        parser.error(f"--b {given.b!r} cannot be split into arguments: {error}")
+    try:
+        if given.out:
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.unlink(missing_ok=True)  # an older comparison is not to stand for this one, should it break off
+        with tempfile.TemporaryDirectory() as folder, closing(Bench(given.python, Path(folder))) as bench:
+            code, told = prove(bench, given) if given.prove else beside(bench, given)
+        if given.out:
+            given.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    except (EndedError, WaitedTooLongError, OSError) as error:
+        sys.stderr.write(f"nothing can be told: {error}\n")
+        return 2
     return code
 
 

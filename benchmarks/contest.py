@@ -23,9 +23,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.arguments import emptied, positive_count
 from benchmarks.contestants import CONTESTANTS, OURS, Contestant
 from benchmarks.cost import COST, LONG, SHORT, SPOILT
-from benchmarks.folders import fresh
 from harness import batch
 from harness.batch import Plan
 from harness.catalogue import scenario_folder, select
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/contest"), help="an older folder of that name is moved aside"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of what is measured one at a time")
+    parser.add_argument("--rounds", type=positive_count, default=3, help="of what is measured one at a time")
     parser.add_argument("--only", nargs="+", default=(), metavar="NAME", help=", ".join(c.name for c in CONTESTANTS))
     parser.add_argument("--smoke", action=argparse.BooleanOptionalAction, default=True, help="the whole smoke profile")
     given = parser.parse_args(arguments)
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     takes_part = [entry for entry in asked if entry.folder not in hindered]
     if not takes_part:
         parser.error("; ".join(hindered.values()))
-    fresh(given.out)
+    emptied(parser, given.out)
     for entry in takes_part:
         (given.out / entry.folder).mkdir()
     (given.out / NOT_RUN).write_text(json.dumps(hindered, indent=2) + "\n", encoding="utf-8")

@@ -6,7 +6,8 @@ Two bare loops and a bridge run at a 1 s interval against one recording sink, al
 each round; the second bare loop against the first is the noise (A/A) of each figure. ``--python`` is the interpreter of
 those three: one with `requirements/bridge.txt` and nothing else is what the image has (psutil, where it is installed,
 is imported by the SDK and costs 0.9 MiB). Exit code 1 where a ratio or a size is beyond its bound, else 2 where the
-noise leaves one undecided: on a busy machine that is no verdict, and the run is to be repeated.
+noise leaves one undecided: on a busy machine that is no verdict, and the run is to be repeated. 2 also where a process
+ended before it was measured.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ import argparse
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import positive_count, positive_seconds
 from benchmarks.full_queue import documents
 from harness.procfs import cpu_seconds
-from harness.waiting import wait_until
+from harness.waiting import WaitedTooLongError, wait_until
 
 RSS_RATIO_MAX = 1.15
 CPU_RATIO_MAX = 1.5
@@ -78,12 +81,21 @@ class Line:
         return HOLDS if self.measured <= self.bound else BEYOND
 
 
+class EndedError(Exception):
+    """A process was gone before its measuring was over: one that is gone takes nothing, which is no figure."""
+
+
 class Bench:
     """The sink, the file that a job writes, and the processes beside them.
 
     Args:
         python: the interpreter of the measured processes.
         folder: an empty one.
+
+    Raises:
+        OSError: the interpreter cannot be started.
+        EndedError: it has not the libraries of the bridge.
+        WaitedTooLongError: the sink, or the bridge's first points at it, did not come.
     """
 
     def __init__(self, python: str, folder: Path) -> None:
@@ -93,17 +105,21 @@ class Bench:
         self._exports = folder / "exports.jsonl"
         self._documents = documents(10**9)
         self._exports.touch()
-        log = (folder / "sink.log").open("w+", encoding="utf-8")
-        self._sink = subprocess.Popen(  # noqa: S603 - of this repository
-            [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)], cwd=ROOT, stdout=log
-        )
-        wait_until(lambda: self._port(folder) > 0, within=20, what="the sink's port")
-        self.endpoint = f"http://127.0.0.1:{self._port(folder)}"
+        with (folder / "sink.log").open("w+", encoding="utf-8") as log:
+            self._sink = subprocess.Popen(  # noqa: S603 - of this repository
+                [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)], cwd=ROOT, stdout=log
+            )
         self._compiled = folder / "compiled"
-        self.write()
-        # Once for nothing: from here on all that is imported is compiled, as it is in the image, wherever this runs.
-        self.imports()
-        self.first_arrival()
+        try:
+            wait_until(lambda: self._port(folder) > 0, within=20, what="the sink's port")
+            self.endpoint = f"http://127.0.0.1:{self._port(folder)}"
+            self.write()
+            # Once for nothing: from here on all that is imported is compiled, as in the image, wherever this runs.
+            self.imports()
+            self.first_arrival()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the sink."""
@@ -142,7 +158,12 @@ class Bench:
     def side_by_side(
         self, commands: Sequence[Sequence[str]], seconds: float, *, trees: Sequence[Path] = ()
     ) -> list[Footprint]:
-        """Run them all at once for so long, each in its source tree; gives theirs in the order of the commands."""
+        """Run them all at once for so long, each in its source tree; gives theirs in the order of the commands.
+
+        Raises:
+            EndedError: one of them was gone before the end.
+            OSError: one of them cannot be started.
+        """
         places = trees or [ROOT] * len(commands)
         with ExitStack() as stack:
             started = [
@@ -151,9 +172,11 @@ class Bench:
             ]
             pids = [process.pid for process in started]
             self._pass(WARM_UP_SECONDS)
+            _see_that_all_run(started)
             began, cpu_began = time.monotonic(), [cpu_seconds(pid) for pid in pids]
             samples = self._pass(seconds, pids)
             took, cpu_ended = time.monotonic() - began, [cpu_seconds(pid) for pid in pids]
+            _see_that_all_run(started)
         return [
             Footprint(statistics.quantiles(rss, n=20)[-1], 100 * (end - start) / took)
             for rss, start, end in zip(samples, cpu_began, cpu_ended, strict=True)
@@ -189,7 +212,7 @@ class Bench:
         began = time.monotonic()
         with self.running(IMPORTS) as process:
             if process.stdout is None or process.stdout.read(1) != b"x":
-                raise RuntimeError("the libraries could not be imported")
+                raise EndedError(f"{self.python} could not import the libraries of the bridge: it said why above")
             return time.monotonic() - began
 
     def full_queue(self, *count: int, endpoint: str = "") -> dict[str, Any]:
@@ -207,6 +230,18 @@ class Bench:
     def _port(self, folder: Path) -> int:
         found = re.search(r"sink on 127\.0\.0\.1:(\d+)", (folder / "sink.log").read_text(encoding="utf-8"))
         return int(found[1]) if found else 0
+
+
+def _see_that_all_run(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Find those that are gone.
+
+    Raises:
+        EndedError: one is; says which, and with which code.
+    """
+    for process in processes:
+        if (code := process.poll()) is not None:
+            command = shlex.join(map(str, process.args)) if isinstance(process.args, list) else str(process.args)
+            raise EndedError(f"`{command}` ended with code {code} while it was to be measured: it said why above")
 
 
 def footprint_lines(bench: Bench, rounds: int, seconds: float) -> Iterator[Line]:
@@ -269,20 +304,21 @@ def spread(values: Sequence[float]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each round, after a warm-up of 3 s")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=positive_seconds, default=30.0, help="of each round, after a warm-up of 3 s")
+    parser.add_argument("--rounds", type=positive_count, default=3)
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the measured processes")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(chosen.python, Path(folder))
         try:
-            lines = [
-                *footprint_lines(bench, chosen.rounds, chosen.seconds),
-                *start_lines(bench, STARTS_A_ROUND * chosen.rounds),
-                *queue_lines(bench),
-            ]
-        finally:
-            bench.close()
+            with closing(Bench(chosen.python, Path(folder))) as bench:
+                lines = [
+                    *footprint_lines(bench, chosen.rounds, chosen.seconds),
+                    *start_lines(bench, STARTS_A_ROUND * chosen.rounds),
+                    *queue_lines(bench),
+                ]
+        except (EndedError, WaitedTooLongError, OSError) as error:
+            sys.stderr.write(f"nothing can be told: {error}\n")
+            return 2
     for line in lines:
         bound = "" if line.bound is None else f"{line.verdict} {line.bound:g}"
         sys.stdout.write(f"{line.name:28} {line.measured:9.3f} {line.unit:14} {bound:16} {line.remark}\n")

@@ -69,6 +69,11 @@ def table(curves: Sequence[Growth]) -> str:
     """Return a Markdown table of the fits."""
     lines = [HEAD, f"|---|---|{'---:|' * 6}---|\n"]
     for curve in curves:
+        if not curve.points:  # none of its runs was carried out, or had its load
+            lines.append(
+                f"| {curve.name} | {curve.x} | - | - | - | - | - | {curve.exponent_max:g} | {curve.verdict} |\n"
+            )
+            continue
         first, last = curve.points[0], curve.points[-1]
         found = "-" if curve.exponent is None else f"{curve.exponent:.2f}"
         lines.append(

@@ -21,10 +21,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.folders import fresh
+from benchmarks.arguments import count_or_none, emptied, positive_count
 from benchmarks.load.stack import SCRAPE_SECONDS, Stack
 from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
-from harness.waiting import wait_until
+from harness.observers.prometheus import PrometheusError
+from harness.rigs.contract import RigError
+from harness.started import ProcessError
+from harness.waiting import WaitedTooLongError, wait_until
 
 INTERVAL_SECONDS = 10.0
 ENCODED_A_SECOND = 400
@@ -127,14 +130,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/load"), help="an older folder of that name is moved aside"
     )
-    parser.add_argument("--sidecars", type=int, nargs="*", default=[100, 300, 1000, 2000, 3000, 4000], help="the steps")
-    parser.add_argument("--ticks", type=int, default=4, help="requests of each sidecar in a step, 10 s apart")
-    parser.add_argument("--replicas", type=int, nargs="*", default=[2, 3], help="how many Collectors")
-    parser.add_argument("--replica-sidecars", type=int, default=3000, help="of a step with several Collectors; 0: none")
-    parser.add_argument("--killed-sidecars", type=int, default=1000, help="where one Collector is killed")
-    parser.add_argument("--herd", type=int, default=1000, help="bridges that replay a backlog at once; 0: none")
-    parser.add_argument("--herd-backlog", type=int, default=60, help="requests of each: 60 are 10 minutes")
+    parser.add_argument(
+        "--sidecars", type=positive_count, nargs="*", default=[100, 300, 1000, 2000, 3000, 4000], help="the steps"
+    )
+    parser.add_argument(
+        "--ticks", type=positive_count, default=4, help="requests of each sidecar in a step, 10 s apart"
+    )
+    parser.add_argument("--replicas", type=positive_count, nargs="*", default=[2, 3], help="how many Collectors")
+    parser.add_argument(
+        "--replica-sidecars", type=count_or_none, default=3000, help="of a step with several Collectors; 0: none"
+    )
+    parser.add_argument("--killed-sidecars", type=positive_count, default=1000, help="where one Collector is killed")
+    parser.add_argument(
+        "--herd", type=count_or_none, default=1000, help="bridges that replay a backlog at once; 0: none"
+    )
+    parser.add_argument("--herd-backlog", type=positive_count, default=60, help="requests of each: 60 are 10 minutes")
     given = parser.parse_args(arguments)
+    if not (given.sidecars or given.replicas or given.herd):
+        parser.error("without --sidecars, --replicas and --herd there is nothing to run")
     most = max([*given.sidecars, given.replica_sidecars, given.killed_sidecars, given.herd])
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most * FILES_A_SIDECAR + 200 > files:
@@ -142,15 +155,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{most} sidecars need {most * FILES_A_SIDECAR + 200} open files; the limit (ulimit -n) is {files}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    fresh(given.out)
+    emptied(parser, given.out)
     try:
         rows = steps(given)
-    except RuntimeError as error:
-        sys.stderr.write(f"{error}\n")
+    except (RuntimeError, RigError, ProcessError, PrometheusError, WaitedTooLongError, OSError) as error:
+        sys.stderr.write(f"{error}; what there is of it: {given.out}\n")
         return 4
     (given.out / "load.json").write_text(json.dumps([as_dict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(f"\n{table(rows)}\n{knee(rows)}\nscraped every {SCRAPE_SECONDS} s; records: {given.out}\n")
-    others = [row.verdict for row in rows if row.kind != "step"] + [rows[0].verdict] * bool(rows)
+    others = [row.verdict for row in rows if row.kind != "step" or row is rows[0]]
     return 1 if "FAIL" in others else 2 if "INCONCLUSIVE" in others else 0
 
 

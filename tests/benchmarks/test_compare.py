@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.compare import EXPECTED, UNCHANGED, finding, proven
+from benchmarks import footprint
+from benchmarks.compare import EXPECTED, UNCHANGED, finding, main, proven
 from harness.mutants import WORSE
 
 
@@ -52,3 +55,41 @@ def test_a_mutant_is_proven_only_by_the_figure_that_it_spoils(name: str):
     assert not proven(name, [finding(others[0], [1.0, 1.0], [1.0, 1.0], [2.0, 2.0])])
     assert not proven(UNCHANGED, spoilt)
     assert proven(UNCHANGED, [finding(EXPECTED[name], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0])])
+
+
+def test_where_nobody_can_tell_nothing_is_proven_and_nothing_wrong():
+    unknown = [finding("cpu_percent", [0.1, 1.5], [1.5, 0.1], [0.8, 0.8])]
+    assert unknown[0].said == "unknown"
+    assert proven(UNCHANGED, unknown) is None
+    assert proven("ticks_slowly", unknown) is None
+    assert proven(UNCHANGED, []) is None
+
+
+def test_a_bridge_that_is_gone_takes_nothing_and_is_not_better(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(footprint, "WARM_UP_SECONDS", 0.5)
+    out = tmp_path / "compare.json"
+    out.write_text("[]")  # of an older comparison
+    assert main(["--rounds", "1", "--seconds", "0.5", "--b", "-m no_such_bridge", "--out", str(out)]) == 2
+    assert "-m no_such_bridge` ended with code 1" in capfd.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--prove", "0"), ("--prove", "-1"), ("--rounds", "0"), ("--seconds", "0"), ("--seconds", "nan"), ("--b", "'"),
+     ("--b-tree", "nowhere")],
+)  # fmt: skip
+def test_an_argument_with_which_nothing_can_be_measured_is_named(
+    words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_an_interpreter_that_is_nowhere_is_named_and_no_sink_is_left(capsys: pytest.CaptureFixture[str]):
+    assert main(["--python", "/no/such/python"]) == 2
+    assert "/no/such/python" in capsys.readouterr().err

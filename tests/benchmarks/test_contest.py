@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import benchmarks.growth.__main__ as growth
+import benchmarks.load.__main__ as load
 from benchmarks import contest
 from benchmarks.contestants import CONTESTANTS, Contestant
 from benchmarks.contestants.telegraf import configuration
@@ -67,3 +70,43 @@ def test_telegraf_is_told_all_five_variables_and_each_of_the_nine_metrics():
 
 def test_every_contestant_has_a_folder_name_of_its_own():
     assert len({one.name for one in CONTESTANTS} | {contest.AGAIN}) == len(CONTESTANTS) + 1
+
+
+def test_the_folder_that_one_is_in_is_never_moved_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for folder in (Path(), tmp_path):
+        with pytest.raises(OSError, match="that you are in"):
+            fresh(folder)
+    assert (tmp_path / "inner").is_dir()
+
+
+@pytest.mark.parametrize("module", [contest, growth, load])
+def test_a_folder_of_records_that_cannot_be_made_is_named(
+    module: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--out", str(tmp_path / "file" / "inner")])
+    assert ended.value.code == 2
+    assert str(tmp_path / "file" / "inner") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(contest, ("--rounds", "0")), (growth, ("--ticks", "50")), (growth, ("--ticks", "1050")), (load, ("--ticks", "0")),
+     (load, ("--sidecars", "-1")), (load, ("--herd", "many"))],
+)  # fmt: skip
+def test_an_argument_with_which_nothing_can_be_measured_is_named(
+    module: ModuleType, words: tuple[str, str], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        module.main(list(words))
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_a_load_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        load.main(["--sidecars", "--replicas", "--herd", "0"])
+    assert "nothing to run" in capsys.readouterr().err

@@ -66,3 +66,7 @@ def test_an_adapted_scenario_has_its_own_interval_and_period_and_stays_a_scenari
     one = adapted("write-100ms", interval=1.0, period=0.1, steady=15.0)
     assert (one.bridge.interval, one.job.write_period, one.timeline[0].steady) == (1.0, 0.1, 15.0)
     assert type(one).from_record(one.model_dump(mode="json")) == one
+
+
+def test_a_curve_without_a_single_figure_has_its_line_too():
+    assert "| cost | fields | - | - | - | - | - | 1.15 | INCONCLUSIVE |" in table([curve()])
