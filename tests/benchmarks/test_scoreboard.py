@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import scoreboard
 from benchmarks.contestants import OURS
-from benchmarks.cost import COLUMNS
+from benchmarks.cost import COLUMNS, SHORT
 from benchmarks.scoreboard import AGAIN, BEGIN, END, Board, Cell, ahead, figures_table, promises_table, put_into
 from harness import promises
 from harness.checks import CheckResult, Verdict
+from harness.record import Event, Export, Meta, Point, RunRecord
 from harness.verdict import Judgement
 
 
@@ -76,6 +78,10 @@ def test_a_lead_within_the_noise_is_none():
     assert not ahead(board([25.0, 27.0], [26.0], [24.5]))
 
 
+def test_a_noise_that_nobody_measured_is_not_told_as_none():
+    assert ahead(board([90.0], [], [100.0], key="fields"))[0].endswith("by 10 (A/A not measured).")
+
+
 def test_where_more_is_better_the_one_with_more_is_ahead():
     assert ahead(board([90.0], [90.0], [100.0], key="fields"))
     assert not ahead(board([100.0], [100.0], [90.0], key="fields"))
@@ -90,3 +96,50 @@ def test_the_noise_is_that_of_our_bridge_against_itself_and_no_contestant_of_its
 def test_a_figure_that_nobody_measured_is_a_dash():
     rows = figures_table(board([25.0], [26.0], [20.0])).splitlines()
     assert "| peak, MiB | - | - | - |" in rows
+
+
+def test_a_noise_too_small_to_be_written_is_not_written_as_none():
+    assert figures_table(board([25.0], [25.0002], [20.0])).splitlines()[2] == "| RSS, MiB | 25 | 20 | <0.001 |"
+
+
+OUTAGE = RunRecord(
+    Meta(1, "outage-1", SHORT, "embedded", ("it",), 1, "", 0.0, {}, {}, complete=True, ended=60.0),
+    {"bridge": {"interval": 1.0}},
+    events=(Event(20.0, "fault", {"action": "heal", "ok": True}),),
+    exports=(Export(21.5, "OK", 9, {}, (Point("ml.training.loss", "gauge", 1.0, 0, 0, {}),)),),
+)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubts", "measured"),
+    [
+        (Verdict.FAIL, (), (1.5,)),
+        (Verdict.FAIL, ("The fault of outage was never put in place.",), ()),
+        (Verdict.HARNESS_ERROR, (), ()),
+    ],
+)
+def test_a_run_whose_fault_was_not_in_place_or_that_broke_off_gives_no_figure_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verdict: Verdict, doubts: tuple[str, ...], measured: tuple
+):
+    (tmp_path / OURS / "outage-1").mkdir(parents=True)
+    (tmp_path / OURS / "outage-1" / "run.json").write_text("{}")
+    monkeypatch.setattr(scoreboard, "load", lambda _: OUTAGE)
+    monkeypatch.setattr(scoreboard, "judge", lambda _: Judgement(SHORT, "embedded", verdict, "So.", doubts=doubts))
+    found = scoreboard.read(tmp_path)
+    assert found.cells[OURS]["recovery-30"].values == measured
+    assert found.left_out == ({} if measured else {"ours/outage-1": doubts[0] if doubts else "So."})
+    assert ("Left out: ours/outage-1." in scoreboard.text_of(found)) is not bool(measured)
+
+
+def test_a_folder_without_runs_and_a_damaged_record_end_with_what_is_wrong(tmp_path: Path):
+    with pytest.raises(SystemExit, match=r"make them with python -m benchmarks\.contest"):
+        scoreboard.main([str(tmp_path)])
+    (tmp_path / OURS / "cost-1").mkdir(parents=True)
+    (tmp_path / OURS / "cost-1" / "run.json").write_text("{")
+    with pytest.raises(SystemExit, match=r"cost-1/run\.json"):
+        scoreboard.main([str(tmp_path)])
+
+
+def test_a_page_that_is_nowhere_is_named(tmp_path: Path):
+    with pytest.raises(SystemExit, match=r"nowhere\.md cannot be read"):
+        put_into(tmp_path / "nowhere.md", "new\n")
