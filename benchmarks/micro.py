@@ -1,7 +1,7 @@
 """Micro benchmarks of the bridge's rooms, for pytest-benchmark: ``pytest benchmarks/micro.py --benchmark-json=FILE``.
 
-`nox -s bench` runs them and keeps the figures; the report compares their medians with those of the last release. Each
-also holds that its turn does what it is timed for.
+`nox -s bench` runs them and keeps the figures; the report compares the least of each with that of the last release.
+Each also holds that its turn does what it is timed for.
 """
 
 from __future__ import annotations

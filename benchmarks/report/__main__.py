@@ -1,17 +1,19 @@
 """Makes the release report of what the benchmarks left: one page of HTML, its Markdown, and the figures as JSON.
 
-    python -m benchmarks.report [--runs runs] [--out runs/report] [--last FILE] [--keep NAME]
+    python -m benchmarks.report [--runs runs] [--out runs/report] [--last FILE] [--keep VERSION]
 
 Under RUNS it looks for ``contest/``, ``growth/growth.json``, ``micro.json``, ``load/load.json``, ``compare.json``,
 ``mutants-*/``, ``soak*/`` and ``rigs/RIG/`` (run folders of `python -m harness run`); what is not there is named in the
 report. ``--last`` is the figures of the last release, by default the newest of benchmarks/reports/. ``--keep`` puts the
-report there under a name. Exit: 0 no gating figure fails; 1 one does, or was not measured; 4 nothing to report.
+report there under a version; an earlier try at the same version is not what it is compared with. Exit: 0 no gating
+figure fails; 1 one does, or was not measured; 2 wrong arguments; 4 something cannot be read or written.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,17 +23,19 @@ from typing import Any
 from benchmarks import scoreboard
 from benchmarks.contestants import OURS
 from benchmarks.cost import COLUMNS
-from benchmarks.report import sections
-from benchmarks.report.figures import Figure, compare, gates, missing, read_trend
+from benchmarks.report import proofs, sections, sources
+from benchmarks.report.figures import Compared, Figure, Gate, compare, gates, gone, missing, of_trend
 from benchmarks.report.page import Section, markdown, page
-from harness import batch, provenance
+from harness import provenance
 from harness.record import RecordError
-from harness.record_folder import load
-from harness.saved import judged_again
 from harness.verdict import Judgement
 
 KEPT = Path(__file__).parents[1] / "reports"
 NAMES = {"report.html": "html", "report.md": "md", "trend.json": "json"}
+VERSION = re.compile(r"v?(\d+(?:\.\d+)*)([\w.+-]*)")
+"""1.2.0, v1.2.0, 1.2.0-rc1, 1.2.0rc1: numbers, then what comes before them."""
+PROVE = "python -m benchmarks.compare --prove 10 --out runs/compare.json"
+_COMMIT_CHARACTERS = 12
 
 
 @dataclass(slots=True)
@@ -49,39 +53,66 @@ class Draft:
 
 
 def write(runs: Path) -> tuple[Draft, dict[str, list[Judgement]]]:
-    """Make every section of what stands under the folder of runs."""
+    """Make every section of what stands under the folder of runs.
+
+    Raises:
+        sources.DamagedError: a file of figures is damaged, or a record of the contest.
+    """
     draft = Draft()
-    by_rig = rigs(runs)
-    board = scoreboard.read(runs / "contest") if (runs / "contest").is_dir() else None
+    by_rig = sources.rigs(runs, draft.absent)
+    board = contest(runs / "contest", draft.absent)
     if board and board.judgements.get(OURS):
         by_rig.setdefault("embedded", []).extend(board.judgements[OURS])
+    draft.absent += sources.not_on(list(by_rig))
     draft.add(sections.of_promises(by_rig))
-    noise = []
-    if board is None:
-        draft.absent.append("The contest (python -m benchmarks.contest).")
-    elif OURS in board.cells:
+    if board:
         draft.add(sections.of_scoreboard(board))
-        noise = noises(board)
-    files: dict[str, tuple[str, Callable[[Any], sections.Part]]] = {
-        "growth/growth.json": ("growth", sections.of_growth),
-        "micro.json": ("micro benchmarks", sections.of_micro),
-        "load/load.json": ("load test", sections.of_load),
+    files: dict[str, tuple[str, Callable[[Any], sections.Part], str]] = {
+        "growth/growth.json": ("growth", sections.of_growth, "python -m benchmarks.growth"),
+        "micro.json": (
+            "micro benchmarks",
+            sections.of_micro,
+            "pytest benchmarks/micro.py --benchmark-json=runs/micro.json",
+        ),
+        "load/load.json": ("load test", sections.of_load, "nox -s load"),
     }
-    for name, (what, of) in files.items():
-        told = sections.read_json(runs / name)
-        if told is None:
-            draft.absent.append(f"The {what}: there is no {name}.")
+    for name, (what, of, command) in files.items():
+        part = sources.read_json(runs / name, of, anew(command))
+        if part is None:
+            draft.absent.append(f"The {what}: there is no {name} ({command}).")
         else:
-            draft.add(of(told))
-    draft.parts.append(soak(runs, draft.absent))
-    comparison = sections.read_json(runs / "compare.json")
-    if comparison is None:
-        draft.absent.append("The proof of the comparison: there is no compare.json.")
-    elif not all("bridge" in one for one in comparison):
-        draft.absent.append("The proof of the comparison: compare.json is older and names no bridge; make it anew.")
-        comparison = None
-    draft.parts.append(sections.of_trust(mutants(runs, draft.absent), comparison or [], noise))
+            draft.add(part)
+    draft.parts.append(sources.soak(runs, draft.absent))
+    comparison = sources.read_json(runs / "compare.json", proofs.of_comparison, anew(PROVE))
+    if not comparison:
+        wrong = "there is no compare.json" if comparison is None else "compare.json is older or no proof"
+        draft.absent.append(f"The proof of the comparison: {wrong} ({PROVE}).")
+    mutants = sources.mutants(runs, draft.absent)
+    draft.parts.append(proofs.of_trust(mutants, comparison or [], noises(board) if board else []))
     return draft, by_rig
+
+
+def anew(command: str) -> str:
+    """What to do with a damaged file."""
+    return f"make it anew with {command}, or take it away"
+
+
+def contest(folder: Path, absent: list[str]) -> scoreboard.Board | None:
+    """Read the contest; None where our bridge has no run in it.
+
+    Raises:
+        sources.DamagedError: a record is damaged, or the list of who did not run.
+    """
+    try:
+        board = scoreboard.read(folder)
+    except scoreboard.NothingToShowError:
+        board = None
+    except (RecordError, OSError, ValueError) as error:
+        raise sources.DamagedError(f"{error}: {anew('python -m benchmarks.contest')}") from error
+    if board is None or OURS not in board.cells:
+        absent.append("The contest: it holds no run of our bridge (python -m benchmarks.contest).")
+        return None
+    return board
 
 
 def noises(board: scoreboard.Board) -> list[str]:
@@ -91,57 +122,85 @@ def noises(board: scoreboard.Board) -> list[str]:
     return [f"Noise, our bridge against itself in turn with the others: {'; '.join(words)}."] if words else []
 
 
-def rigs(runs: Path) -> dict[str, list[Judgement]]:
-    """Judge the records of each rig again."""
-    folders = sorted((runs / "rigs").iterdir()) if (runs / "rigs").is_dir() else []
-    return {folder.name: [one.judgement for one in judged_again([folder], save=False)] for folder in folders}
-
-
-def soak(runs: Path, absent: list[str]) -> Section:
-    """Judge what long runs left."""
-    found = [run for folder in sorted(runs.glob("soak*")) for run in (batch.run_folders(folder) or _inside(folder))]
-    if not found:
-        absent.append("The soak: there is no soak* folder of runs.")
-        return sections.of_soak([], [])
-    judged = [one.judgement for one in judged_again(found, save=False)]
-    return sections.of_soak([load(run) for run in found], judged)
-
-
-def _inside(folder: Path) -> list[Path]:
-    return [run for inner in sorted(folder.iterdir()) if inner.is_dir() for run in batch.run_folders(inner)]
-
-
-def mutants(runs: Path, absent: list[str]) -> Mapping[str, Judgement]:
-    """Judge the newest run of all mutants again, by the mutants' names."""
-    folders = sorted(runs.glob("mutants-*"))
-    if not folders:
-        absent.append("The mutants: there is no mutants-* folder (python -m harness mutants).")
-        return {}
-    runs_of = [run for run in batch.run_folders(folders[-1]) if not run.name.startswith("real.")]
-    return {run.name: one.judgement for run, one in zip(runs_of, judged_again(runs_of, save=False), strict=True)}
-
-
-def about() -> Section:
-    """What was measured, and on what."""
+def about(measured_at: Mapping[str, Sequence[str]]) -> Section:
+    """What was measured, by which commits, and on what this report was made."""
     machine, versions = provenance.machine(), provenance.versions()
+    commits = [f"{short(commit)} ({', '.join(of)})" for commit, of in measured_at.items()]
     told = (
-        f"Commit {(provenance.commit() or 'unknown')[:12]}.",
-        "Machine: {cpus} processors, {memory:.1f} GiB, {system} {release}, {architecture}.".format(
+        f"Measured at {'; '.join(commits) or 'a commit that nothing here names'}.",
+        f"This report was made at {short(provenance.commit())}.",
+        "Its machine: {cpus} processors, {memory:.1f} GiB, {system} {release}, {architecture}.".format(
             memory=float(machine["memory_bytes"]) / 2**30,
             **{k: machine[k] for k in ("cpus", "system", "release", "architecture")},
         ),
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+        "Its versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "Absolute figures depend on the machine and on its neighbours; what decides are ratios, counts and exponents.",
     )
     return Section("What was measured", told)
 
 
-def last_release(given: Path | None) -> Path | None:
-    """The figures to compare with: those given, else the newest that is kept."""
-    kept = sorted(
-        KEPT.glob("*.json"), key=lambda path: [int(part) if part.isdigit() else 0 for part in path.stem.split(".")]
-    )
+def short(commit: str | None) -> str:
+    """A commit as people write it; ``+`` stays: files were changed since."""
+    return "no commit" if not commit else commit[:_COMMIT_CHARACTERS] + "+" * commit.endswith("+")
+
+
+def strangers(measured_at: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Say of what the records are of another commit than this report."""
+    here = (provenance.commit() or "").removesuffix("+")  # what is written into README since has measured nothing
+    others = [f"{', '.join(of)} at {short(commit)}" for commit, of in measured_at.items() if commit != here]
+    said = f"Not all was measured at the commit of this report, {short(here)}: {'; '.join(others)}."
+    return (said,) if others else ()
+
+
+def last_release(given: Path | None, keep: str | None) -> Path | None:
+    """The figures to compare with: those given, else the newest that is kept, but for the version that is to be."""
+    kept = sorted((path for path in KEPT.glob("*.json") if path.stem != keep), key=lambda path: age(path.stem))
     return given or (kept[-1] if kept else None)
+
+
+def age(version: str) -> tuple[tuple[int, ...], bool, str]:
+    """What versions are put in order by; what is to come before a version (rc1) is older than it."""
+    found = VERSION.fullmatch(version)
+    if found is None:
+        return (), False, version
+    return tuple(map(int, found[1].split("."))), not found[2], found[2]
+
+
+def earlier_figures(last: Path | None) -> dict[str, Figure]:
+    """Read the figures of the last release; none where there is none.
+
+    Raises:
+        sources.DamagedError: the file is not there, or damaged.
+    """
+    mend = "--last takes the trend.json of a report, or a file of benchmarks/reports/"
+    found = None if last is None else sources.read_json(last, of_trend, mend)
+    if last is not None and found is None:
+        raise sources.DamagedError(f"{last} is no file: {mend}")
+    return found or {}
+
+
+def leave(texts: Mapping[str, str], out: Path, keep: str | None) -> None:
+    """Write the report, and put it among those of the releases where it is to be kept.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+        if keep:
+            KEPT.mkdir(exist_ok=True)
+            (KEPT / f"{keep}.{NAMES[name]}").write_text(text, encoding="utf-8")
+
+
+def say(compared: Sequence[Compared], unmeasured: Sequence[Gate]) -> None:
+    """Print what got worse, what fails and what nobody measured."""
+    for one in compared:
+        if one.said == "WORSE" or one.fails:
+            word = "FAIL" if one.fails else "WORSE"
+            sys.stdout.write(f"{word} {one.figure.name}: {one.figure.value:g} (last: {one.last})\n")
+    for gate in unmeasured:
+        sys.stdout.write(f"FAIL {gate.name}: not measured\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,43 +209,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the benchmarks left what they saw")
     parser.add_argument("--out", type=Path, default=Path("runs/report"))
     parser.add_argument("--last", type=Path, help="figures of the last release; by default the newest kept ones")
-    parser.add_argument("--keep", metavar="NAME", help="put the report into benchmarks/reports/ under this name")
+    parser.add_argument("--keep", metavar="VERSION", help="put the report into benchmarks/reports/ under this version")
     given = parser.parse_args(arguments)
+    if given.keep is not None and not VERSION.fullmatch(given.keep):
+        parser.error(f"--keep {given.keep!r} is no version, like 1.2.0")
     if not given.runs.is_dir():
-        sys.stderr.write(f"{given.runs} is no folder: run nox -s bench load first\n")
+        sys.stderr.write(f"{given.runs} is no folder: run nox -s bench load first, or name the folder by --runs\n")
         return 4
+    last = last_release(given.last, given.keep)
     try:
         draft, by_rig = write(given.runs)
-        last = last_release(given.last)
-        earlier = read_trend(last) if last else {}
-    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
-        sys.stderr.write(f"a file under {given.runs} cannot be read: {type(error).__name__}: {error}\n")
+        earlier = earlier_figures(last)
+    except sources.DamagedError as error:
+        sys.stderr.write(f"no report: {error}\n")
         return 4
-    listed = gates()
+    listed, measured_at = gates(), sources.commits(given.runs)
     compared, unmeasured = compare(draft.figures, earlier, listed), missing(draft.figures, listed)
+    if lost := gone(draft.figures, earlier):
+        draft.absent.append(f"Figures of the last release that this one has not: {', '.join(lost)}.")
     failing = [one.figure.name for one in compared if one.fails] + [gate.name for gate in unmeasured]
-    parts = [sections.gating(compared, unmeasured, last.stem if last else ""), *draft.parts, sections.others(compared)]
-    parts += [sections.not_run(by_rig, draft.absent), about()]
+    decides = sections.gating(compared, unmeasured, last.stem if last else "", strangers(measured_at))
+    parts = [decides, *draft.parts, sections.others(compared), sections.not_run(by_rig, draft.absent)]
+    parts.append(about(measured_at))
     words = f"{len(failing) or 'no'} gating figure{'s fail' if len(failing) > 1 else ' fails'}"
     title = f"ml-metrics-bridge {given.keep or 'unreleased'}: {words}"
-    texts = {
-        "report.html": page(title, parts),
-        "report.md": markdown(title, parts),
-        "trend.json": json.dumps([one.as_json() for one in draft.figures], indent=2) + "\n",
-    }
-    given.out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (given.out / name).write_text(text, encoding="utf-8")
-        if given.keep:
-            KEPT.mkdir(exist_ok=True)
-            (KEPT / f"{given.keep}.{NAMES[name]}").write_text(text, encoding="utf-8")
-    for one in compared:
-        if one.said == "WORSE" or one.fails:
-            sys.stdout.write(
-                f"{'FAIL' if one.fails else 'WORSE'} {one.figure.name}: {one.figure.value:g} (last: {one.last})\n"
-            )
-    for gate in unmeasured:
-        sys.stdout.write(f"FAIL {gate.name}: not measured\n")
+    trend = json.dumps([one.as_json() for one in draft.figures], indent=2) + "\n"
+    texts = {"report.html": page(title, parts), "report.md": markdown(title, parts), "trend.json": trend}
+    try:
+        leave(texts, given.out, given.keep)
+    except OSError as error:
+        sys.stderr.write(f"the report cannot be written: {error}; name another folder by --out\n")
+        return 4
+    say(compared, unmeasured)
     sys.stdout.write(f"{given.out / 'report.html'} (and report.md, trend.json)\n")
     return int(bool(failing))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ class Gate:
     """Of the last release's figure: so much worse is not acted on, however quiet the machine was."""
     limit: float | None = None
     """It fails beyond it whatever the last release had."""
+    exact: bool = False
+    """Any other figure than the last release's is worse, a better one too: it is a count that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,8 @@ def gates(path: Path = GATING) -> list[Gate]:
     return [Gate(**entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["figure"]]
 
 
-def read_trend(path: Path) -> dict[str, Figure]:
-    """Read a release's figures back."""
-    entries = json.loads(path.read_text(encoding="utf-8"))
+def of_trend(entries: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """Make a release's figures of what its trend.json holds."""
     return {
         entry["name"]: Figure(
             entry["name"],
@@ -93,8 +93,10 @@ def compare(figures: Sequence[Figure], last: Mapping[str, Figure], listed: Seque
 
 
 def _compared(figure: Figure, last: Figure | None, gate: Gate | None) -> Compared:
-    if last is None:
+    if last is None or last.unit != figure.unit:
         return Compared(figure, None, "new", gate)
+    if gate and gate.exact:
+        return Compared(figure, last.value, "same" if figure.value == last.value else "WORSE", gate)
     worse_by = (figure.value - last.value) * (1 if figure.better == "lower" else -1)
     known = [noise for noise in (figure.noise, last.noise) if noise is not None]
     margin = max([*known, (gate.tolerance if gate else 0.0) * abs(last.value)], default=0.0)
@@ -102,6 +104,12 @@ def _compared(figure: Figure, last: Figure | None, gate: Gate | None) -> Compare
         margin = 0.1 * abs(last.value)  # nobody knows its noise: a tenth is more than most have
     said = "WORSE" if worse_by > margin else "better" if worse_by < -margin else "same"
     return Compared(figure, last.value, said, gate)
+
+
+def gone(figures: Sequence[Figure], last: Mapping[str, Figure]) -> list[str]:
+    """Names of figures that the last release had and this one has not."""
+    names = {figure.name for figure in figures}
+    return [name for name in last if name not in names]
 
 
 def missing(figures: Sequence[Figure], listed: Sequence[Gate]) -> list[Gate]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks import scoreboard
@@ -20,8 +18,6 @@ from benchmarks.report.figures import Compared, Figure, Gate
 from benchmarks.report.page import Section, Table
 from benchmarks.report.plot import draw
 from harness.checks import Verdict
-from harness.mutants import MUTANTS
-from harness.mutants.proof import of_mutant
 from harness.record import RunRecord
 from harness.reports import promises
 from harness.reports.figures import count_words, figure, quantity
@@ -54,8 +50,8 @@ def worst_first(rows: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str) -> Section:
-    """The short list that decides."""
+def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str, doubts: Sequence[str] = ()) -> Section:
+    """The short list that decides, and what speaks against believing it."""
     rows = [
         (
             "FAIL" if one.fails else "PASS",
@@ -73,7 +69,7 @@ def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str) 
     rows += [("NOT MEASURED", gate.name, "-", "-", figure(gate.limit), "-", "-", "") for gate in unmeasured]
     head = ("", "figure", "this release", "last release", "limit", "noise", "beside the last", "from")
     against = f"Compared with {last}." if last else "There is no earlier release's report to compare with."
-    return Section("Gating figures", (against,), (Table(head, worst_first(rows)),))
+    return Section("Gating figures", (*doubts, against), (Table(head, worst_first(rows)),))
 
 
 def others(compared: Sequence[Compared]) -> Section:
@@ -102,17 +98,17 @@ def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
                 continue
             worst = row.worst
             margin = quantity(worst.margin, worst.unit)
-            run = next((one.run for one in judgements if one.scenario == row.scenario), "")
             measured = (quantity(worst.measured, worst.unit), figure(worst.limit), margin)
             rows.append(
-                (str(worst.verdict), row.promise, row.check, rig, *measured, promises_target(worst.target_met), run)
+                (str(worst.verdict), row.promise, row.check, rig, *measured, promises_target(worst.target_met), row.run)
             )
         broken += len(
             {(one.scenario, result.promise) for one in judgements for result in one.checks if promises.broken(result)}
         )
     head = ("verdict", "promise", "check", "rig", "worst", "limit", "margin", "our own target", "record")
     told = [f"{rig}: {count_words([one.verdict for one in judgements])}" for rig, judgements in by_rig.items()]
-    figures = (Figure("promises broken", "scenarios", float(broken), source=", ".join(by_rig)),) if by_rig else ()
+    decided = any(one.verdict in {Verdict.PASS, Verdict.FAIL} for judgements in by_rig.values() for one in judgements)
+    figures = (Figure("promises broken", "scenarios", float(broken), source="; ".join(told)),) if decided else ()
     section = Section(
         "Promises", ("; ".join(told) + "." if told else "No record was given.",), (Table(head, worst_first(rows)),)
     )
@@ -138,8 +134,8 @@ def of_scoreboard(board: scoreboard.Board) -> Part:
     figures += ratios(board)
     tables.append(Table(("", "target", "is"), worst_first(targets(board, figures))))
     leads = scoreboard.ahead(board) or ["No other bridge is ahead beyond the noise."]
-    notes = [f"Not run: {name}. {reason}" for name, reason in board.not_run.items()]
-    return Part(Section("Scoreboard", (*leads, *notes), tuple(tables)), tuple(figures))
+    words = (scoreboard.rounds_words(board), *leads, *scoreboard.lacking(board))
+    return Part(Section("Scoreboard", words, tuple(tables)), tuple(figures))
 
 
 def ratios(board: scoreboard.Board) -> list[Figure]:
@@ -193,20 +189,22 @@ def of_growth(told: Mapping[str, Any]) -> Part:
     )
     pictures = tuple((caption(curve), picture(curve)) for curve in curves)
     failed = sum(curve.verdict == "FAIL" for curve in curves)
-    figures = [Figure("curves that grow too fast", "curves", float(failed), source="growth/growth.json")]
-    figures.append(
-        Figure(
-            "RSS slope over ticks", "KiB per 1000 ticks", slope["slope_kib_per_1000_ticks"], source="growth/growth.json"
-        )
-    )
+    unfitted = [curve.name for curve in curves if curve.verdict == "INCONCLUSIVE"]
+    source = "growth/growth.json"
+    # Over all ticks, figures that lie so far from the line can turn it by so much.
+    noise = 1000 * slope["noise_kib"] / slope["ticks"]
+    figures = [
+        Figure("RSS slope over ticks", "KiB per 1000 ticks", slope["slope_kib_per_1000_ticks"], noise, source=source)
+    ]
+    if failed or (curves and not unfitted):  # none fails among curves that nobody could fit: that is no figure
+        figures.append(Figure("curves that grow too fast", "curves", float(failed), source=source))
     figures += [
         Figure(f"exponent of {curve.name}", "", curve.exponent, 0.1, source=curve.source)
         for curve in curves
         if curve.exponent is not None
     ]
-    return Part(
-        Section("Growth", (says,), (of_markdown(growth_table(curves), "growth/growth.json"),), pictures), tuple(figures)
-    )
+    words = (says, *([f"Not fitted: {', '.join(unfitted)}."] if unfitted else []))
+    return Part(Section("Growth", words, (of_markdown(growth_table(curves), source),), pictures), tuple(figures))
 
 
 def caption(curve: Growth) -> str:
@@ -244,21 +242,31 @@ def of_micro(told: Mapping[str, Any]) -> Part:
 def of_load(told: Sequence[Mapping[str, Any]]) -> Part:
     """How many sidecars a Collector carries."""
     rows = [Row(**one) for one in told]
-    most = max(
-        (row.sidecars for row in rows if row.kind == "step" and row.collectors == 1 and row.verdict == "PASS"),
-        default=0,
-    )
-    lost = sum(row.lost for row in rows if row.kind != "step")
-    answer = f"The target is {LOAD_TARGET} sidecars at 10 s on one Collector: {promises_target(most >= LOAD_TARGET)}."
+    steps = [row for row in rows if row.kind == "step" and row.collectors == 1]
+    most = max((row.sidecars for row in steps if row.verdict == "PASS"), default=0)
+    beyond = [row.sidecars for row in steps if row.verdict == "FAIL"]
+    missed = any(sidecars <= LOAD_TARGET for sidecars in beyond)
+    met = "kept" if most >= LOAD_TARGET else "missed" if missed else "not decided"
+    answer = f"The target is {LOAD_TARGET} sidecars at 10 s on one Collector: {met}."
     reasons = [f"{row.name}: {row.reason}" for row in rows if row.verdict != "PASS"]
-    figures = (
-        Figure("sidecars on one Collector", "sidecars", float(most), better="higher", source="load/one-*"),
-        Figure("requests lost under load", "requests", float(lost), source="load/*killed, load/herd-*"),
-    )
+    figures = list(lost_under_load(rows))
+    if beyond or most >= LOAD_TARGET:  # else it is only the most that was tried, or that could be told
+        figures.append(
+            Figure("sidecars on one Collector", "sidecars", float(most), better="higher", source="load/one-*")
+        )
     section = Section(
         "Load", (knee(rows), answer, *reasons), (of_markdown(load_table(rows), "load/NAME of each step"),)
     )
-    return Part(section, figures)
+    return Part(section, tuple(figures))
+
+
+def lost_under_load(rows: Sequence[Row]) -> Iterator[Figure]:
+    """What was lost where a Collector was killed, and where a herd came; none where one of these was not decided."""
+    decided = [row for row in rows if row.kind != "step" and row.verdict != "INCONCLUSIVE"]
+    lost = sum(row.lost for row in decided)
+    if lost or {"killed", "herd"} <= {row.kind for row in decided}:
+        source = ", ".join(f"load/{row.name}" for row in decided)
+        yield Figure("requests lost under load", "requests", float(lost), source=source)
 
 
 def of_soak(records: Iterable[RunRecord], judgements: Sequence[Judgement]) -> Section:
@@ -273,25 +281,6 @@ def of_soak(records: Iterable[RunRecord], judgements: Sequence[Judgement]) -> Se
     return Section("Soak", told or ("No soak was run.",), (Table(head, tuple(rows)),) if rows else ())
 
 
-def of_trust(
-    mutants: Mapping[str, Judgement], comparison: Sequence[Mapping[str, Any]], noise: Sequence[str]
-) -> Section:
-    """Why any of this may be believed."""
-    known = {mutant.name: mutant for mutant in MUTANTS}
-    found = [of_mutant(known[name], judgement) for name, judgement in mutants.items() if name in known]
-    missed = [one.bridge for one in found if not one.proven]
-    told = (
-        [f"{len(found) - len(missed)} of {len(MUTANTS)} mutants caught by the check that claims them."] if found else []
-    )
-    told += [f"Not caught: {', '.join(missed)}."] if missed else []
-    trials = {(one["trial"], one["bridge"]) for one in comparison if "trial" in one}
-    for name in dict.fromkeys(name for _, name in sorted(trials)):
-        count = sum(one == name for _, one in trials)
-        marked = len({one["trial"] for one in comparison if one["bridge"] == name and one["said"] == "worse"})
-        told.append(f"Side by side with the bridge itself, {name} was marked worse in {marked} of {count} comparisons.")
-    return Section("Trust", (*told, *noise))
-
-
 def not_run(by_rig: Mapping[str, Sequence[Judgement]], absent: Sequence[str]) -> Section:
     """What the report cannot say, and why."""
     skipped = [
@@ -302,8 +291,3 @@ def not_run(by_rig: Mapping[str, Sequence[Judgement]], absent: Sequence[str]) ->
     ]
     tables = (Table(("rig", "scenario", "reason"), tuple(skipped)),) if skipped else ()
     return Section("What did not run, or decided nothing", tuple(absent), tables)
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401 - whatever stands there
-    """Read a file of figures; None: it is not there."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -29,6 +29,8 @@ class PromiseRow:
     worst: CheckResult | None
     """None: no run measured it."""
     scenario: str = ""
+    run: str = ""
+    """The folder of the run that has it."""
 
 
 def rows(judgements: Sequence[Judgement]) -> list[PromiseRow]:
@@ -85,12 +87,12 @@ def margin(result: CheckResult) -> float:
 
 def _row(judgements: Sequence[Judgement], promise: str, check: str, budget: Budget) -> PromiseRow:
     found = [
-        (margin(result), judgement.scenario, result)
+        (margin(result), judgement, result)
         for judgement in judgements
         for result in judgement.checks
         if (result.promise, result.check) == (promise, check) and (result.measured is not None or broken(result))
     ]
     if not found:
         return PromiseRow(promise, check, budget, None)
-    _, scenario, worst = min(found, key=lambda entry: entry[0])
-    return PromiseRow(promise, check, budget, worst, scenario)
+    _, judgement, worst = min(found, key=lambda entry: entry[0])
+    return PromiseRow(promise, check, budget, worst, judgement.scenario, judgement.run)

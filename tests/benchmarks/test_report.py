@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.compare import finding, told_of
-from benchmarks.report import blocks, sections
+from benchmarks.report import blocks, proofs, sections
 from benchmarks.report.__main__ import main
-from benchmarks.report.figures import Figure, Gate, compare, gates, missing, read_trend
+from benchmarks.report.figures import Figure, Gate, compare, gates, gone, missing, of_trend
 from benchmarks.report.page import Section, Table, markdown, page
 from benchmarks.report.plot import draw
 
@@ -51,6 +51,21 @@ def test_a_figure_beyond_its_limit_fails_also_in_the_first_release():
     assert said(99.0, None, replace(GATE, limit=100.0), better="higher") == ("new", True)
 
 
+def test_a_count_that_is_known_is_worse_where_it_is_less_too():
+    gate = replace(GATE, exact=True)
+    assert said(24.0, gate=gate) == ("WORSE", True)
+    assert said(25.0, gate=gate) == ("same", False)
+    assert next(one for one in gates() if one.name == "series").exact
+
+
+def test_figures_of_different_units_are_not_compared():
+    assert said(25_000.0, unit="KiB") == ("new", False)
+
+
+def test_a_figure_that_only_the_last_release_had_is_gone():
+    assert gone([RSS], {"rss": RSS, "cpu": RSS}) == ["cpu"]
+
+
 def test_a_figure_that_does_not_gate_is_marked_and_fails_nothing():
     assert said(30.0, gate=None) == ("WORSE", False)
 
@@ -66,9 +81,8 @@ def test_every_gate_says_why_it_is_one():
     assert all(gate.why for gate in listed)
 
 
-def test_figures_survive_the_trend_file(tmp_path: Path):
-    (tmp_path / "trend.json").write_text(json.dumps([RSS.as_json()]))
-    assert read_trend(tmp_path / "trend.json") == {"rss": RSS}
+def test_figures_survive_the_trend_file():
+    assert of_trend(json.loads(json.dumps([RSS.as_json()]))) == {"rss": RSS}
 
 
 def test_a_page_needs_nothing_else_and_believes_nothing_of_what_it_shows():
@@ -110,8 +124,8 @@ def test_the_trust_says_how_often_a_worse_bridge_was_marked(marked: int):
         {"trial": trial, **told_of("weighs_more", finding("rss_mib", [25.0] * 2, [25.0] * 2, [b] * 2))}
         for trial, b in ((1, 31.0), (2, 31.0), (3, 31.0 if marked == 3 else 25.0))
     ]
-    text = " ".join(sections.of_trust({}, comparison, []).paragraphs)
-    assert f"weighs_more was marked worse in {marked} of 3" in text
+    text = " ".join(proofs.of_trust({}, proofs.of_comparison(comparison), []).paragraphs)
+    assert f"weighs_more was marked worse in {marked} of 3 comparisons." in text
     assert "caught" not in text  # of mutants that nobody ran nothing is said
 
 
