@@ -25,6 +25,7 @@ from harness.promises import load as load_promises
 from harness.record import RecordError, RunRecord
 from harness.record_folder import load
 from harness.reports.figures import figure, quantity
+from harness.reports.promises import tells
 from harness.verdict import Judgement, judge
 
 BEGIN, END = "<!-- scoreboard: begin -->", "<!-- scoreboard: end -->"
@@ -144,8 +145,8 @@ def kept(promise: str, judgements: Sequence[Judgement]) -> str:
     """Say in how many scenarios a promise was kept, and where it broke worst."""
     held = [(judgement, result) for judgement in judgements for result in judgement.checks if result.promise == promise]
     scenarios = {judgement.scenario for judgement, _ in held}
-    broken = [(judgement, result) for judgement, result in held if result.verdict is Verdict.FAIL]
-    undecided = {judgement.scenario for judgement, result in held if result.verdict is Verdict.INCONCLUSIVE}
+    broken = [entry for entry in held if entry[1].verdict is Verdict.FAIL and tells(*entry)]
+    undecided = {entry[0].scenario for entry in held if entry[1].verdict is Verdict.INCONCLUSIVE or not tells(*entry)}
     if not held:
         return "not measured"
     if broken:

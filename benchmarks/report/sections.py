@@ -91,7 +91,8 @@ def others(compared: Sequence[Compared]) -> Section:
 
 def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
     """Each promise on each rig that ran, with its worst figure and its margin."""
-    rows, broken = [], 0
+    rows: list[tuple[str, ...]] = []
+    failed: list[tuple[str, Judgement]] = []
     for rig, judgements in by_rig.items():
         for row in promises.rows(judgements):
             if row.worst is None:
@@ -102,17 +103,23 @@ def of_promises(by_rig: Mapping[str, Sequence[Judgement]]) -> Part:
             rows.append(
                 (str(worst.verdict), row.promise, row.check, rig, *measured, promises_target(worst.target_met), row.run)
             )
-        broken += len(
-            {(one.scenario, result.promise) for one in judgements for result in one.checks if promises.broken(result)}
-        )
+        failed += [(rig, one) for one in judgements if one.verdict is Verdict.FAIL]
     head = ("verdict", "promise", "check", "rig", "worst", "limit", "margin", "our own target", "record")
     told = [f"{rig}: {count_words([one.verdict for one in judgements])}" for rig, judgements in by_rig.items()]
     decided = any(one.verdict in {Verdict.PASS, Verdict.FAIL} for judgements in by_rig.values() for one in judgements)
-    figures = (Figure("promises broken", "scenarios", float(broken), source="; ".join(told)),) if decided else ()
-    section = Section(
-        "Promises", ("; ".join(told) + "." if told else "No record was given.",), (Table(head, worst_first(rows)),)
-    )
-    return Part(section, figures)
+    broken = float(sum(promises_broken(one) for _, one in failed))
+    figures = (Figure("promises broken", "scenarios", broken, source="; ".join(told)),) if decided else ()
+    tables = [Table(head, worst_first(rows))]
+    if failed:
+        each = tuple((str(one.verdict), one.scenario, rig, one.run, one.reason) for rig, one in failed)
+        tables.insert(0, Table(("", "scenario", "rig", "record", "why"), each))
+    said = "; ".join(told) + "." if told else "No record was given."
+    return Part(Section("Promises", (said,), tuple(tables)), figures)
+
+
+def promises_broken(judgement: Judgement) -> int:
+    """How many promises a scenario broke: one at least where it failed, as by a bridge that was never ready."""
+    return max(1, len({result.promise for result in judgement.checks if promises.broken(result)}))
 
 
 def promises_target(met: bool | None) -> str:
@@ -278,7 +285,7 @@ def of_soak(records: Iterable[RunRecord], judgements: Sequence[Judgement]) -> Se
     ]
     told = tuple(f"{one.run}: {one.verdict}. {one.reason}" for one in judgements)
     head = ("", "record", "figure", "unit", "median of each block")
-    return Section("Soak", told or ("No soak was run.",), (Table(head, tuple(rows)),) if rows else ())
+    return Section("Soak", told or ("No soak was run.",), (Table(head, worst_first(rows)),) if rows else ())
 
 
 def not_run(by_rig: Mapping[str, Sequence[Judgement]], absent: Sequence[str]) -> Section:

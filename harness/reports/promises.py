@@ -80,6 +80,14 @@ def broken(result: CheckResult) -> bool:
     return result.verdict is Verdict.FAIL
 
 
+def tells(judgement: Judgement, result: CheckResult) -> bool:
+    """Whether a result says something of the bridge: a run that was not carried out says nothing.
+
+    One without its fault or its load says only what broke.
+    """
+    return judgement.verdict is not Verdict.HARNESS_ERROR and (broken(result) or not judgement.doubts)
+
+
 def margin(result: CheckResult) -> float:
     """Return how far a figure is from its limit; without a limit or a figure it is the worst of all."""
     return float("-inf") if result.margin is None else result.margin
@@ -90,7 +98,8 @@ def _row(judgements: Sequence[Judgement], promise: str, check: str, budget: Budg
         (margin(result), judgement, result)
         for judgement in judgements
         for result in judgement.checks
-        if (result.promise, result.check) == (promise, check) and (result.measured is not None or broken(result))
+        if (result.promise, result.check) == (promise, check) and tells(judgement, result)
+        if result.measured is not None or broken(result)
     ]
     if not found:
         return PromiseRow(promise, check, budget, None)

@@ -40,6 +40,15 @@ def test_no_promise_is_counted_as_unbroken_where_nothing_was_decided(verdict: Ve
     assert names(sections.of_promises({"embedded": [undecided, judged(Verdict.PASS)]})) == {"promises broken"}
 
 
+def test_a_scenario_that_failed_breaks_a_promise_also_without_a_check_that_says_so_and_is_named():
+    never_ready = Judgement("idle", "local", Verdict.FAIL, "The bridge was never ready.", "idle-1")
+    error = Judgement("steady", "local", Verdict.HARNESS_ERROR, "So.", checks=judged(Verdict.FAIL).checks)
+    part = sections.of_promises({"local": [never_ready, judged(Verdict.FAIL), judged(Verdict.PASS), error]})
+    assert [figure.value for figure in part.figures] == [2.0]
+    assert part.section.tables[0].rows[0] == ("FAIL", "idle", "local", "idle-1", "The bridge was never ready.")
+    assert len(part.section.tables[0].rows) == 2
+
+
 def growth(*curves: Growth, slope: float = 0.1, noise: float = 50.0) -> sections.Part:
     about = {"slope_kib_per_1000_ticks": slope, "noise_kib": noise, "ticks": 100_000, "put": 9, "delivered": 9}
     return sections.of_growth({"curves": [asdict(curve) for curve in curves], "rss_over_ticks": about})

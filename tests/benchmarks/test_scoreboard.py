@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def test_what_never_came_has_no_figure():
 
 def test_an_undecided_scenario_is_no_kept_promise():
     assert cell(judged("a", Verdict.PASS), judged("b", Verdict.INCONCLUSIVE)) == "undecided in 1 of 2"
+
+
+def test_checks_that_passed_without_their_fault_keep_no_promise():
+    doubtful = replace(judged("a", Verdict.PASS), verdict=Verdict.INCONCLUSIVE, doubts=("No fault.",))
+    assert cell(doubtful, judged("b", Verdict.PASS)) == "undecided in 1 of 2"
+
+
+def test_a_run_that_was_not_carried_out_breaks_no_promise_and_keeps_none():
+    assert cell(replace(judged("a", Verdict.FAIL), verdict=Verdict.HARNESS_ERROR)) == "undecided in 1 of 1"
 
 
 def test_a_promise_without_a_check_is_not_measured():

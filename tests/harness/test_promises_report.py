@@ -36,6 +36,13 @@ def test_a_promise_that_broke_without_a_figure_is_the_worst():
     assert "| - (FAIL) | never-came |" in render([judged("slow", 9.5), failed])
 
 
+def test_a_run_without_its_fault_or_that_was_not_carried_out_has_no_figure():
+    doubtful = replace(judged("no-fault", 0.1), verdict=Verdict.INCONCLUSIVE, doubts=("The fault was never put.",))
+    error = replace(judged("killed", 0.1), verdict=Verdict.HARNESS_ERROR)
+
+    assert not ROW.search(render([doubtful, error]))
+
+
 @pytest.mark.parametrize("judgements", [[], [judged("nothing", None)]])
 def test_a_budget_without_a_figure_is_named_below_the_table(judgements: list[Judgement]):
     text = render(judgements)
