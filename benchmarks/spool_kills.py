@@ -27,6 +27,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.arguments import positive_count
 from harness.child_environment import child_environment
 from harness.control import Control
 from harness.observers.otlp_points import points_of
@@ -303,8 +304,8 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Play the rounds and say what they showed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spool_kills")
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--side-by-side", type=int, default=6, help="rounds at once: they mostly wait")
+    parser.add_argument("--rounds", type=positive_count, default=100)
+    parser.add_argument("--side-by-side", type=positive_count, default=6, help="rounds at once: they mostly wait")
     parser.add_argument("--seed", type=int, help="of the first round; the next ones count up (default: random)")
     parser.add_argument("--keep", type=Path, help="keep the rounds' folders here")
     parser.add_argument("--without-spool", action="store_true", help="for comparison")

@@ -7,10 +7,14 @@ from dataclasses import asdict
 import pytest
 
 from benchmarks.compare import UNCHANGED, finding, told_of
+from benchmarks.contest import AGAIN
+from benchmarks.contestants import OURS
+from benchmarks.cost import COLUMNS
 from benchmarks.growth.fit import Growth, Point
 from benchmarks.load.step import Row
 from benchmarks.report import proofs, sections
 from benchmarks.report.figures import compare, gates
+from benchmarks.scoreboard import Board, Cell
 from harness.checks import CheckResult, Verdict
 from harness.mutants import MUTANTS
 from harness.verdict import Judgement
@@ -153,3 +157,53 @@ def test_a_comparison_that_could_not_tell_is_no_proof_of_either():
 
 def test_a_comparison_of_two_bridges_is_no_proof():
     assert not proofs.of_comparison([told_of("-m bridge", finding("rss_mib", [1.0], [1.0], [2.0]))])
+
+
+def board(**measured: dict[str, tuple[float, ...]]) -> Board:
+    nothing = {column.key: Cell((), ()) for column in COLUMNS}
+    names = {"ours": OURS, "again": AGAIN, "bare": "bare-loop"}
+    cells = {
+        names.get(name, name): nothing | {key: Cell(values, (f"{name}/run",)) for key, values in told.items()}
+        for name, told in measured.items()
+    }
+    return Board({}, cells, {"telegraf": "It is not built."}, {"sdk/cost-1": "No fault."})
+
+
+def test_the_scoreboard_says_ours_over_the_bare_loop_with_the_noise_as_a_share_of_it():
+    part = sections.of_scoreboard(
+        board(ours={"rss": (26.0, 27.0, 28.0)}, again={"rss": (29.0,)}, bare={"rss": (20.0, 20.0, 25.0)})
+    )
+    ratio = next(one for one in part.figures if one.name == "RSS over the bare loop's")
+    assert (ratio.value, ratio.noise) == (27 / 20, 3 / 20)
+    assert part.section.tables[-1].rows == (("missed", "RSS over the bare loop's at most 1.15", "1.350"),)
+    words = " ".join(part.section.paragraphs)
+    for said in (
+        "Medians of 3 rounds",
+        "Not run: Telegraf, custom build. It is not",
+        "Left out: sdk/cost-1. No fault.",
+    ):
+        assert said in words
+
+
+def test_a_target_beside_another_is_kept_within_the_noise_and_missed_beyond_it():
+    def kept(theirs: float, key: str = "latency-p50") -> str:
+        found = board(ours={key: (1.0,)}, again={key: (1.1,)}, sdk={key: (theirs,)})
+        return sections.targets(found, ())[0][0]
+
+    assert [kept(2.0), kept(0.95), kept(0.5)] == ["kept", "kept", "missed"]
+    assert [kept(0.5, "fields"), kept(2.0, "fields")] == ["kept", "missed"]
+
+
+def test_of_telegraf_memory_and_cpu_alone_are_targets():
+    rival = board(ours={"rss": (1.0,), "tick-bytes": (1.0,)}, telegraf={"rss": (2.0,), "tick-bytes": (2.0,)})
+    assert [row[1] for row in sections.targets(rival, ())] == [
+        "RSS no worse than Telegraf, custom build's beyond noise"
+    ]
+
+
+def test_of_the_micro_benchmarks_the_least_is_kept_in_microseconds():
+    stats = {"min": 2e-6, "median": 3e-6, "iqr": 5e-7, "rounds": 50}
+    part = sections.of_micro({"benchmarks": [{"name": "test_read", "stats": stats}]})
+    (figure,) = part.figures
+    assert (figure.name, figure.unit, figure.value, figure.noise) == ("micro read", "us", 2.0, 0.5)
+    assert part.section.tables[0].rows == (("read", "2.00 us", "3.00 us", "0.50 us", "50"),)

@@ -92,3 +92,10 @@ def test_an_outage_is_over_when_all_that_was_queued_before_has_arrived():
 def test_what_arrives_in_another_order_or_otherwise_than_it_was_queued_is_counted():
     result = Told(_2=20.0, _1=21.0, _3=22.0).judged()
     assert (result.out_of_order, result.altered) == (1, 0)
+
+
+def test_no_rounds_are_refused_and_no_success(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--rounds", "0"])
+    assert ended.value.code == 2
+    assert "--rounds" in capsys.readouterr().err
