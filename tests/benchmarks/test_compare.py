@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks import footprint
-from benchmarks.compare import EXPECTED, UNCHANGED, finding, main, proven
+from benchmarks import compare, footprint
+from benchmarks.compare import EXPECTED, UNCHANGED, finding, main, measured, proven
+from benchmarks.footprint import BARE, BRIDGE, Footprint, footprint_lines
 from harness.mutants import WORSE
 
 
@@ -93,3 +96,71 @@ def test_an_argument_with_which_nothing_can_be_measured_is_named(
 def test_an_interpreter_that_is_nowhere_is_named_and_no_sink_is_left(capsys: pytest.CaptureFixture[str]):
     assert main(["--python", "/no/such/python"]) == 2
     assert "/no/such/python" in capsys.readouterr().err
+
+
+class Bench:
+    """As the real one; what runs weighs what its command says, and a little more each round."""
+
+    python = "python"
+
+    def __init__(self, *_: object, weights: dict[str, float] | None = None) -> None:
+        self.weights = weights or {}
+        self.orders: list[list[str]] = []
+        self.trees: list[list[Path]] = []
+
+    def side_by_side(
+        self, commands: Sequence[Sequence[str]], _: float, *, trees: Sequence[Path] = ()
+    ) -> list[Footprint]:
+        self.orders.append([command[-1] for command in commands])
+        self.trees.append(list(trees))
+        return [Footprint(self.weights.get(name, 10.0), self.weights.get(name, 10.0)) for name in self.orders[-1]]
+
+    def close(self) -> None: ...
+
+
+def test_whoever_begins_a_round_each_has_its_own_figures(tmp_path: Path):
+    bench = Bench(weights={"heavy": 20.0, "light": 5.0})
+    others = {"one": ("-m", "heavy"), "two": ("-m", "light")}
+    found = measured(bench, others, rounds=4, seconds=1.0, trees={"two": tmp_path})
+    assert {name: {one.said for one in findings} for name, findings in found.items()} == {
+        "one": {"worse"},
+        "two": {"better"},
+    }
+    assert len({order[0] for order in bench.orders}) == 3  # A stands there twice
+    assert all(trees[order.index("light")] == tmp_path for order, trees in zip(bench.orders, bench.trees, strict=True))
+
+
+def test_the_footprint_is_the_bridges_over_the_bare_loops():
+    bench = Bench(weights={BARE[-1]: 10.0, BRIDGE[-1]: 12.0})
+    lines = {line.name: line.measured for line in footprint_lines(bench, 3, 1.0)}
+    assert (lines["bare loop rss_mib"], lines["bridge rss_mib"], lines["rss_mib ratio"]) == (10.0, 12.0, 1.2)
+
+
+SLOWER, HEAVIER = "harness.mutants.ticks_slowly", "harness.mutants.weighs_more"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({SLOWER: 20.0, HEAVIER: 20.0}, 0, "ticks_slowly: marked worse 2 of 2"),
+        ({SLOWER: 20.0}, 1, "weighs_more: marked worse 0 of 2"),
+        ({SLOWER: 20.0, HEAVIER: 20.0}, 2, "unchanged: not marked 0 of 2, not to be told 2"),
+    ],
+)
+def test_all_is_proven_or_something_is_not_or_nobody_can_tell(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    case: tuple[dict[str, float], int, str],
+):
+    weights, code, said = case
+    monkeypatch.setattr(compare, "Bench", lambda *_: Bench(weights=weights))
+    if code == 2:  # A lies apart from A
+        monkeypatch.setattr(compare, "NOISE_SHARE_MAX", {"rss_mib": -1.0, "cpu_percent": -1.0})
+    out = tmp_path / "inner" / "compare.json"
+    assert main(["--prove", "2", "--out", str(out)]) == code
+    assert said in capsys.readouterr().out
+    told = json.loads(out.read_text())
+    assert {(one["trial"], one["bridge"]) for one in told} == {
+        (trial, name) for trial in (1, 2) for name in (*EXPECTED, UNCHANGED)
+    }

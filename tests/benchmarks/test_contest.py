@@ -81,13 +81,21 @@ def test_the_folder_that_one_is_in_is_never_moved_aside(tmp_path: Path, monkeypa
     assert (tmp_path / "inner").is_dir()
 
 
-@pytest.mark.parametrize("module", [contest, growth, load])
+ONE_HERD = ("--sidecars", "--replicas", "--replica-sidecars", "0", "--killed-sidecars", "1", "--herd", "1")
+
+
+@pytest.mark.parametrize(("module", "words"), [(contest, ()), (growth, ()), (load, ONE_HERD)])
 def test_a_folder_of_records_that_cannot_be_made_is_named(
-    module: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module: ModuleType,
+    words: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(load.resource, "setrlimit", lambda *_: None)
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit) as ended:
-        module.main(["--out", str(tmp_path / "file" / "inner")])
+        module.main([*words, "--out", str(tmp_path / "file" / "inner")])
     assert ended.value.code == 2
     assert str(tmp_path / "file" / "inner") in capsys.readouterr().err
 

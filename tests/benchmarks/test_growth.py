@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from benchmarks.growth import processes
 from benchmarks.growth.fit import Growth, Point, exponent, table
 from benchmarks.growth.processes import adapted, slope_of
 from benchmarks.growth.rooms import FLAT, LINEAR, document, reading, table_of
@@ -70,3 +76,27 @@ def test_an_adapted_scenario_has_its_own_interval_and_period_and_stays_a_scenari
 
 def test_a_curve_without_a_single_figure_has_its_line_too():
     assert "| cost | fields | - | - | - | - | - | 1.15 | INCONCLUSIVE |" in table([curve()])
+
+
+def test_of_each_part_of_the_ticks_its_own_cpu_counts(monkeypatch: pytest.MonkeyPatch):
+    parts = [
+        {"ticks": 10 * number, "rss_mib": 25.0, "cpu_seconds": 0.02 * number + (0.01 if number > 50 else 0.0)}
+        for number in range(1, 101)
+    ]
+    monkeypatch.setattr(processes, "ticks", lambda *_: [*parts, {"put": 1000, "delivered": 999}])
+    (rss, cpu), slope = processes.by_ticks(None, 1000)
+    assert [point.y for point in cpu.points[48:52]] == pytest.approx([2000.0, 2000.0, 3000.0, 2000.0])
+    assert (rss.points[-1].x, rss.points[-1].y) == (1000, 25.0)
+    assert (slope["ticks"], slope["put"], slope["delivered"], slope["verdict"]) == (1000, 1000, 999, "PASS")
+
+
+@pytest.mark.parametrize("program", ["raise ValueError('no such file')", "raise SystemExit(1)"])
+def test_ticks_that_break_are_told_with_what_they_said_and_are_no_figure(
+    program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{program}"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(processes, "void", lambda: nullcontext("http://127.0.0.1:1"))
+    with pytest.raises(processes.NotMeasuredError, match=r"ended with code 1: (ValueError: no such file|not all was)"):
+        processes.ticks(SimpleNamespace(python=str(python), folder=tmp_path), 1000)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks.load.__main__ as load
 from benchmarks.load.sidecar import Observed, schedule
 from benchmarks.load.step import Order, Row, knee, row_of, table
 from bridge.errors import TransportError
 from bridge.transports import Answer
+from harness.observers.prometheus import PrometheusError
+from harness.rigs.contract import RigError
 
 ORDER = Order("step", sidecars=2, collectors=1, interval_seconds=10.0, ticks=2, backlog=0, begins=1000.0)
 
@@ -141,3 +144,67 @@ def test_a_call_that_failed_delivers_nothing_and_is_told(status: int | None, sai
     except TransportError:
         assert status is None
     assert (calls[0].status, calls[0].dues, len(transport.waiting)) == (said, (), 3)
+
+
+FEW = (
+    "--sidecars",
+    "10",
+    "20",
+    "30",
+    "--replicas",
+    "2",
+    "--replica-sidecars",
+    "5",
+    "--killed-sidecars",
+    "7",
+    "--herd",
+    "9",
+)
+
+
+@pytest.fixture(autouse=True)
+def limits_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(load.resource, "setrlimit", lambda *_: None)
+
+
+def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *wrong: str, verdict: str = "FAIL") -> tuple:
+    """Run the load test without its programs: the steps of these names end with the verdict."""
+    (tmp_path / "step").mkdir()
+    one = step(tmp_path / "step")
+
+    def carry_out(order: Order, folder: Path, *_: object, up: bool = True) -> Row:
+        assert up is (order.kind != "herd")
+        said = verdict if folder.name in wrong else "PASS"
+        return replace(one, name=folder.name, kind=order.kind, sidecars=order.sidecars, verdict=said)
+
+    monkeypatch.setattr(load, "carry_out", carry_out)
+    code = load.main([*FEW, "--out", str(tmp_path / "load")])
+    return code, [row["name"] for row in json.loads((tmp_path / "load" / "load.json").read_text())]
+
+
+def test_the_steps_go_up_until_one_does_not_hold_and_the_others_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    others = ["of-2-5", "of-2-one-killed", "herd-9"]
+    assert carried_out(monkeypatch, tmp_path, "one-20") == (0, ["one-10", "one-20", *others])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verdict", "code"),
+    [("one-10", "FAIL", 1), ("herd-9", "FAIL", 1), ("of-2-one-killed", "INCONCLUSIVE", 2), ("none", "FAIL", 0)],
+)
+def test_what_was_lost_decides_and_a_first_step_that_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str, verdict: str, code: int
+):
+    assert carried_out(monkeypatch, tmp_path, wrong, verdict=verdict)[0] == code
+
+
+@pytest.mark.parametrize("error", [RigError("it did not serve"), PrometheusError("it did not serve")])
+def test_a_program_that_does_not_serve_is_named_and_leaves_no_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception
+):
+    def carry_out(*_: object, **__: object) -> Row:
+        raise error
+
+    monkeypatch.setattr(load, "carry_out", carry_out)
+    assert load.main([*FEW, "--out", str(tmp_path / "load")]) == 4
+    assert "it did not serve" in capsys.readouterr().err
+    assert not (tmp_path / "load" / "load.json").exists()

@@ -13,6 +13,8 @@ from benchmarks.report.__main__ import main
 from benchmarks.report.figures import Figure, Gate, compare, gates, gone, missing, of_trend
 from benchmarks.report.page import Section, Table, markdown, page
 from benchmarks.report.plot import draw
+from harness.record import Export, Meta, Point, RunRecord
+from harness.samples import ResourceSample
 
 RSS = Figure("rss", "MiB", 25.0, noise=0.5)
 GATE = Gate("rss", "why")
@@ -111,6 +113,31 @@ def test_what_grows_in_every_block_is_a_leak():
     settles = blocks.Blocks("RSS", "MiB", blocks.medians([(float(t), min(25.0, 20 + t)) for t in range(1000)]), 0.5)
     assert (leak.verdict, settles.verdict) == ("FAIL", "PASS")
     assert blocks.Blocks("RSS", "MiB", blocks.medians([]), 0.5).verdict == "INCONCLUSIVE"
+
+
+def test_each_figure_of_a_long_run_is_its_own_and_of_the_bridge_alone():
+    def sample(t: int, role: str = "bridge") -> ResourceSample:
+        return ResourceSample(float(t), role, 0.0, (20 + t) * 2**20, 0, 3, 9 if role == "job" else 5 + t // 10, 1)
+
+    points = tuple(Point(name, "gauge", 1.0, 0, 0, {}) for name in ("a", "b"))
+    record = RunRecord(
+        Meta(1, "soak-1", "soak", "embedded", ("it",), 1, "", 0.0, {}, {}, complete=True, ended=600.0),
+        {},
+        resources=tuple(sample(t, role) for t in range(600) for role in ("bridge", "job")),
+        exports=tuple(
+            Export(float(t), "OK" if t % 2 else "UNAVAILABLE", 9, {}, points[: 1 + t % 2]) for t in range(600)
+        ),
+    )
+    found = {one.name: one for one in blocks.blocks(record)}
+    assert found["RSS"].medians[0] == pytest.approx(124.5, abs=1)
+    assert {name: one.verdict for name, one in found.items()} == {
+        "RSS": "FAIL",
+        "file descriptors": "FAIL",
+        "threads": "PASS",
+        "series in a call": "PASS",
+    }
+    assert found["threads"].medians == (3.0,) * 6
+    assert found["series in a call"].medians == (2.0,) * 6
 
 
 def test_a_markdown_table_is_read_back_as_it_was():
