@@ -110,7 +110,8 @@ def _note(found: dict[str, list[str]], commit: str, what: str) -> None:
 
 
 def _of_pytest_benchmark(told: Any) -> str:  # noqa: ANN401 - whatever stands there
-    return told["commit_info"]["id"] + ("+" if told["commit_info"]["dirty"] else "")
+    about = told["commit_info"]
+    return f"{about['id']}{'+' if about['dirty'] else ''}"
 
 
 def _commit(file: Path, of: Callable[[Any], Any]) -> str:
