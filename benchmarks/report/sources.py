@@ -11,7 +11,8 @@ from typing import Any, TypeVar, get_args
 from benchmarks.report.page import Section
 from benchmarks.report.sections import of_soak
 from harness import batch
-from harness.record import RecordError, RunRecord, load
+from harness.record import RecordError, RunRecord
+from harness.record_folder import load
 from harness.saved import judged_again
 from harness.scenario import RigName
 from harness.verdict import Judgement
