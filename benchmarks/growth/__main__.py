@@ -1,6 +1,6 @@
 """Measures every curve, fits it, and leaves them as JSON with the records that they come from.
 
-    python -m benchmarks.growth [--out runs/growth] [--ticks 100000] [--quick]
+    python -m benchmarks.growth [--out runs/growth] [--ticks 150000] [--quick]
 
 ``--quick`` leaves out what needs whole bridges over time. Exit: 0 nothing grows faster than it may, 1 something does,
 2 something could not be fitted, or not be measured: then there is no growth.json.
@@ -23,6 +23,7 @@ from benchmarks.footprint import Bench, EndedError
 from benchmarks.growth.fit import Growth, table
 from benchmarks.growth.processes import NotMeasuredError, by_ticks, of_processes
 from benchmarks.growth.rooms import ROOMS
+from benchmarks.ticks import TICKS
 from harness.waiting import WaitedTooLongError
 
 TICKS_MIN = 1000
@@ -63,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/growth"), help="an older folder of that name is moved aside"
     )
-    parser.add_argument("--ticks", type=ticks, default=100_000, help=f"in hundreds, {TICKS_MIN} at least")
+    parser.add_argument(
+        "--ticks", type=ticks, default=TICKS, help=f"in hundreds, {TICKS_MIN} at least; a third warms up"
+    )
     parser.add_argument("--quick", action="store_true", help="without what needs whole bridges over time")
     given = parser.parse_args(arguments)
     emptied(parser, given.out)

@@ -52,14 +52,22 @@ def test_the_table_has_a_line_for_each_curve():
 
 
 def test_memory_that_grows_with_each_tick_fails():
-    parts = [{"ticks": 1000 * number, "rss_mib": 25 + 0.002 * number} for number in range(1, 101)]
+    parts = [{"ticks": 1000 * number, "kept_mib": 25 + 0.002 * number, "blocks": 9} for number in range(1, 101)]
     assert slope_of(parts)["slope_kib_per_1000_ticks"] == pytest.approx(2.048)
     assert slope_of(parts)["verdict"] == "FAIL"
 
 
 def test_memory_that_is_reached_once_passes():
-    parts = [{"ticks": 1000 * number, "rss_mib": 26.0 if number > 9 else 25.0} for number in range(1, 101)]
-    assert slope_of(parts)["verdict"] == "PASS"
+    parts = [{"ticks": 1000 * n, "kept_mib": 26.0 if n > 30 else 25.0, "blocks": 9} for n in range(1, 101)]
+    assert (slope_of(parts)["verdict"], slope_of(parts)["ticks"]) == ("PASS", 67_000)
+
+
+def test_an_object_that_is_kept_now_and_then_fails_before_rss_shows_it():
+    def one_in(ticks: int) -> str:
+        parts = [{"ticks": 1000 * n, "kept_mib": 25.0, "blocks": 113_000 + 1000 * n // ticks} for n in range(1, 101)]
+        return str(slope_of(parts)["verdict"])
+
+    assert (one_in(90), one_in(110)) == ("FAIL", "PASS")
 
 
 def test_a_document_of_so_many_fields_makes_so_many_metrics():
@@ -80,14 +88,21 @@ def test_a_curve_without_a_single_figure_has_its_line_too():
 
 def test_of_each_part_of_the_ticks_its_own_cpu_counts(monkeypatch: pytest.MonkeyPatch):
     parts = [
-        {"ticks": 10 * number, "rss_mib": 25.0, "cpu_seconds": 0.02 * number + (0.01 if number > 50 else 0.0)}
+        {
+            "ticks": 10 * number,
+            "rss_mib": 25.0,
+            "kept_mib": 24.5,
+            "blocks": 113_000,
+            "cpu_seconds": 0.02 * number + (0.01 if number > 50 else 0.0),
+        }
         for number in range(1, 101)
     ]
     monkeypatch.setattr(processes, "ticks", lambda *_: [*parts, {"put": 1000, "delivered": 999}])
-    (rss, cpu), slope = processes.by_ticks(None, 1000)
+    (rss, blocks, cpu), slope = processes.by_ticks(None, 1000)
     assert [point.y for point in cpu.points[48:52]] == pytest.approx([2000.0, 2000.0, 3000.0, 2000.0])
     assert (rss.points[-1].x, rss.points[-1].y) == (1000, 25.0)
-    assert (slope["ticks"], slope["put"], slope["delivered"], slope["verdict"]) == (1000, 1000, 999, "PASS")
+    assert {point.y for point in blocks.points} == {113_000}
+    assert (slope["ticks"], slope["put"], slope["delivered"], slope["verdict"]) == (670, 1000, 999, "PASS")
 
 
 @pytest.mark.parametrize("program", ["raise ValueError('no such file')", "raise SystemExit(1)"])

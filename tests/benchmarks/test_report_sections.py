@@ -55,6 +55,7 @@ def test_a_scenario_that_failed_breaks_a_promise_also_without_a_check_that_says_
 
 def growth(*curves: Growth, slope: float = 0.1, noise: float = 50.0) -> sections.Part:
     about = {"slope_kib_per_1000_ticks": slope, "noise_kib": noise, "ticks": 100_000, "put": 9, "delivered": 9}
+    about["blocks_per_1000_ticks"] = 0.0
     return sections.of_growth({"curves": [asdict(curve) for curve in curves], "rss_over_ticks": about})
 
 
