@@ -2,11 +2,12 @@
 
     python -m benchmarks.load [--out runs/load] [--sidecars 100 300 1000 2000 3000] [--ticks 4]
                               [--replicas 2 3] [--replica-sidecars 2000] [--herd 1000] [--herd-backlog 60]
+    python -m benchmarks.load --judge runs/load
 
 Real Collectors, scraped by a real Prometheus, and Locust in a process of its own, all on loopback. The steps go up
 until one does not hold. Then, with several Collectors, one is killed in the middle and brought back; then so many
-bridges replay a backlog at once. Exit: 0 all held up to the knee, 1 something was lost, 2 inconclusive, 4 it could not
-be run.
+bridges replay a backlog at once. ``--judge`` reads the records of an earlier test again and runs nothing. Exit: 0 all
+held up to the knee, 1 something was lost, 2 inconclusive, 4 it could not be run.
 """
 
 from __future__ import annotations
@@ -124,6 +125,24 @@ def steps(given: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def judged_again(out: Path) -> list[Row]:
+    """Make the rows of an earlier test anew from its records, in the order in which they ran.
+
+    Raises:
+        OSError: there is no such folder, or a record lacks a file.
+        ValueError: it has no records, or one of them is damaged.
+    """
+    rows: dict[float, Row] = {}
+    for path in out.glob("*/step.json"):
+        try:
+            rows[json.loads(path.read_text(encoding="utf-8"))["begins"]] = row_of(path.parent)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path.parent} is damaged, or no step's record; run the step anew: {error!r}") from error
+    if not rows:
+        raise ValueError(f"{out} holds no record of a step (NAME/step.json); a load test's --out is what to name")
+    return [rows[begins] for begins in sorted(rows)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the load test."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.split("\n", 1)[0])
@@ -145,7 +164,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--herd", type=count_or_none, default=1000, help="bridges that replay a backlog at once; 0: none"
     )
     parser.add_argument("--herd-backlog", type=positive_count, default=60, help="requests of each: 60 are 10 minutes")
+    parser.add_argument("--judge", type=Path, help="a folder of an earlier test: judge its records, run nothing")
     given = parser.parse_args(arguments)
+    if given.judge:
+        try:
+            return told(judged_again(given.judge), given.judge)
+        except (OSError, ValueError) as error:
+            sys.stderr.write(f"not judged: {error}\n")
+            return 4
     if not (given.sidecars or given.replicas or given.herd):
         parser.error("without --sidecars, --replicas and --herd there is nothing to run")
     most = max([*given.sidecars, given.replica_sidecars, given.killed_sidecars, given.herd])
@@ -161,8 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RuntimeError, RigError, ProcessError, PrometheusError, WaitedTooLongError, OSError) as error:
         sys.stderr.write(f"{error}; what there is of it: {given.out}\n")
         return 4
-    (given.out / "load.json").write_text(json.dumps([as_dict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(f"\n{table(rows)}\n{knee(rows)}\nscraped every {SCRAPE_SECONDS} s; records: {given.out}\n")
+    return told(rows, given.out)
+
+
+def told(rows: Sequence[Row], out: Path) -> int:
+    """Print and keep what was found, and give the exit code."""
+    (out / "load.json").write_text(json.dumps([as_dict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(f"\n{table(rows)}\n{knee(rows)}\nscraped every {SCRAPE_SECONDS} s; records: {out}\n")
     others = [row.verdict for row in rows if row.kind != "step" or row is rows[0]]
     return 1 if "FAIL" in others else 2 if "INCONCLUSIVE" in others else 0
 

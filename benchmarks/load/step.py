@@ -82,6 +82,12 @@ class Row:
     verdict: str
     """PASS | FAIL | INCONCLUSIVE"""
     reason: str
+    p99_first_seconds: float | None = None
+    """Of what was due in the first interval, in which all connect."""
+    p99_later_seconds: float | None = None
+    """Of what was due after it."""
+    generator_first_cpu_percent: float | None = None
+    """In the first interval, of one core, which is all that its one process can take."""
 
 
 def row_of(folder: Path) -> Row:
@@ -96,14 +102,17 @@ def row_of(folder: Path) -> Row:
     order = Order(**told)
     calls = [line for path in sorted(folder.glob("calls-*.jsonl")) for line in _lines(path)]
     sidecars = [line for path in sorted(folder.glob("sidecars-*.jsonl")) for line in _lines(path)]
-    answers = sorted(ended - due for _, _, ended, _, _, dues in calls for due in dues if due >= order.begins)
+    answered = [(due, ended - due) for _, _, ended, _, _, dues in calls for due in dues if due >= order.begins]
+    connected = order.begins + order.interval_seconds
+    answers = sorted(seconds for _, seconds in answered)
     statuses = Counter(status for _, _, _, status, _, _ in calls)
     late = [seconds for line in sidecars for seconds in line["late"]]
     asked = order.sidecars * (order.ticks + order.backlog)
     on_time = sum(seconds <= ON_TIME_SECONDS for seconds in late)
     offered = on_time / (order.sidecars * order.ticks) if order.ticks else 1.0
     delivered = sum(line["delivered"] for line in sidecars)
-    spent = _spent(folder / "samples.jsonl", order)
+    spent = _spent(folder / "samples.jsonl", order.begins, order.ends)
+    first = _spent(folder / "samples.jsonl", order.begins, connected)
     figures: dict[str, Any] = {
         "asked": asked,
         "offered_share": offered,
@@ -113,9 +122,12 @@ def row_of(folder: Path) -> Row:
         "refused": sum(statuses[status] for status in REFUSED),
         "p50_seconds": _rank(answers, 0.5),
         "p99_seconds": _rank(answers, 0.99),
+        "p99_first_seconds": _rank(sorted(seconds for due, seconds in answered if due < connected), 0.99),
+        "p99_later_seconds": _rank(sorted(seconds for due, seconds in answered if due >= connected), 0.99),
         "calls_a_second_max": max(Counter(int(ended) for _, _, ended, *_ in calls).values(), default=0),
         "recovery_seconds": _recovery(calls, order),
         "series": series,
+        "generator_first_cpu_percent": first["generator_cpu_percent"],
     }
     verdict, reason = judged(order, figures, ended=len(sidecars), neighbours_share=_neighbours_share(spent, order))
     about: dict[str, Any] = {"name": folder.name, "kind": order.kind, "verdict": verdict, "reason": reason}
@@ -169,18 +181,18 @@ def _recovery(calls: Sequence[Any], order: Order) -> float | None:
     return max(waited) - since if waited else None
 
 
-def _spent(path: Path, order: Order) -> dict[str, Any]:
-    """CPU and memory by who it was, from the first due request to the last one."""
+def _spent(path: Path, begins: float, ends: float) -> dict[str, Any]:
+    """CPU and memory by who it was, between two times of the wall clock."""
     by_process: dict[tuple[str, int], list[tuple[float, float, int]]] = defaultdict(list)
     for line in _lines(path):
-        if order.begins <= line["t"] <= order.ends:
+        if begins <= line["t"] <= ends:
             by_process[line["role"], line["pid"]].append((line["t"], line["cpu_seconds"], line["rss_bytes"]))
     cpu: dict[str, float] = defaultdict(float)
     rss: dict[str, float] = defaultdict(float)
     for (role, _), samples in by_process.items():
         who = role.partition("-")[0]
         if samples[-1][0] > samples[0][0]:
-            seconds = max(samples[-1][0] - samples[0][0], order.ends - order.begins)
+            seconds = max(samples[-1][0] - samples[0][0], ends - begins)
             cpu[who] += 100 * (samples[-1][1] - samples[0][1]) / seconds
         rss[who] = max(rss[who], max(size for _, _, size in samples) / _MIB)
     return {
@@ -223,7 +235,17 @@ def _limit(row: Row) -> str:
         "the whole machine": row.machine_cpu_percent,
     }
     told = ", ".join(f"{who} took {cpu:.0f} %" for who, cpu in shares.items() if cpu is not None)
-    return f"There {told} of one core." if told else ""
+    return " ".join([*([f"There {told} of one core."] if told else []), *_connecting(row)])
+
+
+def _connecting(row: Row) -> Iterator[str]:
+    """Tell the first interval, in which each sidecar connects, from the others."""
+    first, later, cpu = row.p99_first_seconds, row.p99_later_seconds, row.generator_first_cpu_percent
+    if first is not None and later is not None and cpu is not None:
+        yield (
+            f"p99 was {first:.2f} s in the first interval, in which each connects and the generator, one process, took "
+            f"{cpu:.0f} % of a core, and {later:.2f} s after it."
+        )
 
 
 def as_dict(row: Row) -> dict[str, Any]:
@@ -233,8 +255,8 @@ def as_dict(row: Row) -> dict[str, Any]:
 
 HEAD = (
     "| step | sidecars | Collectors | offered | p50 | p99 | errors | refused | lost | recovered in | calls/s at most | "
-    "Collector CPU | Collector RSS | generator CPU | machine CPU | series | verdict |\n"
-    f"|---|{'---:|' * 15}---|\n"
+    "p99 once connected | Collector CPU | Collector RSS | generator CPU | machine CPU | series | verdict |\n"
+    f"|---|{'---:|' * 16}---|\n"
 )
 
 
@@ -248,7 +270,8 @@ def table(rows: Sequence[Row]) -> str:
         f"| {row.name} | {row.sidecars} | {row.collectors} | {100 * row.offered_share:.1f} % "
         f"| {number(row.p50_seconds, '{:.3f} s')} | {number(row.p99_seconds, '{:.3f} s')} "
         f"| {row.errors} | {row.refused} | {row.lost} | {number(row.recovery_seconds, '{:.1f} s')} "
-        f"| {row.calls_a_second_max} | {number(row.collector_cpu_percent, '{:.0f} %')} "
+        f"| {row.calls_a_second_max} | {number(row.p99_later_seconds, '{:.3f} s')} "
+        f"| {number(row.collector_cpu_percent, '{:.0f} %')} "
         f"| {number(row.collector_rss_mib, '{:.0f} MiB')} | {number(row.generator_cpu_percent, '{:.0f} %')} "
         f"| {number(row.machine_cpu_percent, '{:.0f} %')} | {number(row.series, '{}')} | {row.verdict} |\n"
         for row in rows

@@ -53,6 +53,44 @@ def test_latency_counts_from_the_due_time_and_not_from_the_call(tmp_path: Path):
     assert step(tmp_path, calls=calls).p99_seconds == pytest.approx(5.1)
 
 
+def test_the_first_interval_in_which_all_connect_is_told_from_the_others(tmp_path: Path):
+    calls = tuple([0, due, due + took, "OK", 9, [due]] for due, took in ((1000.0, 2.5), (1009.9, 2.0), (1010.0, 0.04)))
+    row = step(tmp_path, calls=calls)
+    assert (row.p99_seconds, row.p99_first_seconds) == (pytest.approx(2.5), pytest.approx(2.5))
+    assert row.p99_later_seconds == pytest.approx(0.04)
+    assert row.generator_first_cpu_percent == pytest.approx(10.0)
+    assert knee([row]).endswith(
+        "p99 was 2.50 s in the first interval, in which each connects and the generator, one process, took 10 % of a "
+        "core, and 0.04 s after it."
+    )
+
+
+def test_the_records_of_an_earlier_test_are_judged_again_in_their_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name, begins in (("later", 1000.0), ("earlier", 999.5)):
+        (tmp_path / name).mkdir()
+        step(tmp_path / name, replace(ORDER, begins=begins))
+    assert load.main(["--judge", str(tmp_path)]) == 0
+    assert [row["name"] for row in json.loads((tmp_path / "load.json").read_text())] == ["earlier", "later"]
+    assert "| earlier | 2 | 1 | 100.0 % |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "holds no record of a step"), ("{", "one is damaged"), ("{}", "one is damaged")]
+)
+def test_what_cannot_be_judged_again_is_told_without_a_traceback(
+    text: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    if text is not None:
+        (tmp_path / "one").mkdir()
+        (tmp_path / "one" / "step.json").write_text(text)
+    assert load.main(["--judge", str(tmp_path)]) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("not judged: ")
+    assert said in line
+
+
 def test_what_was_not_offered_in_time_is_inconclusive_and_no_failure(tmp_path: Path):
     assert step(tmp_path, late=2.0, delivered=1).verdict == "INCONCLUSIVE"
 
