@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.arguments import positive_count, positive_seconds
 from benchmarks.footprint import BRIDGE, ROOT, Bench, EndedError, Footprint
+from harness import provenance
 from harness.mutants import WORSE
 from harness.waiting import WaitedTooLongError
 
@@ -180,7 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder, closing(Bench(given.python, Path(folder))) as bench:
             code, told = prove(bench, given) if given.prove else beside(bench, given)
         if given.out:
-            given.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            commit = provenance.commit()
+            lines = [line | {"commit": commit} for line in told]
+            given.out.write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
     except (EndedError, WaitedTooLongError, OSError) as error:
         sys.stderr.write(f"nothing can be told: {error}\n")
         return 2

@@ -25,6 +25,7 @@ from pathlib import Path
 from benchmarks.arguments import count_or_none, emptied, positive_count
 from benchmarks.load.stack import SCRAPE_SECONDS, Stack
 from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
+from harness import provenance
 from harness.observers.prometheus import PrometheusError
 from harness.rigs.contract import RigError
 from harness.started import ProcessError
@@ -99,6 +100,7 @@ def let_herd_in(stack: Stack, order: Order) -> Order:
 def steps(given: argparse.Namespace) -> list[Row]:
     """Run all that was asked for, with a line for each."""
     rows: list[Row] = []
+    commit = provenance.commit()
 
     def run(name: str, order: Order, meanwhile: Callable[[Stack, Order], Order] = nothing, *, up: bool = True) -> Row:
         row = carry_out(order, given.out / name, meanwhile, up=up)
@@ -108,7 +110,7 @@ def steps(given: argparse.Namespace) -> list[Row]:
         return row
 
     def order(kind: str, sidecars: int, collectors: int, ticks: int, backlog: int = 0) -> Order:
-        return Order(kind, sidecars, collectors, INTERVAL_SECONDS, ticks, backlog, 0.0)
+        return Order(kind, sidecars, collectors, INTERVAL_SECONDS, ticks, backlog, 0.0, commit=commit)
 
     for count in given.sidecars:
         if run(f"one-{count}", order("step", count, 1, given.ticks)).verdict != "PASS":
@@ -195,7 +197,8 @@ def told(rows: Sequence[Row], out: Path) -> int:
     (out / "load.json").write_text(json.dumps([as_dict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(f"\n{table(rows)}\n{knee(rows)}\nscraped every {SCRAPE_SECONDS} s; records: {out}\n")
     others = [row.verdict for row in rows if row.kind != "step" or row is rows[0]]
-    return 1 if "FAIL" in others else 2 if "INCONCLUSIVE" in others else 0
+    lost = any(row.verdict == "FAIL" and row.lost for row in rows)  # beyond the knee answers are late, and none is lost
+    return 1 if "FAIL" in others or lost else 2 if "INCONCLUSIVE" in others else 0
 
 
 if __name__ == "__main__":

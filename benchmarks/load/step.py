@@ -39,6 +39,8 @@ class Order:
     """Processors that there were; 0: nobody looked."""
     recovers: float | None = None
     """When the Collector that was killed, or was away, answered again."""
+    commit: str | None = None
+    """Of the source tree; None: nobody looked, or it is no repository."""
 
     @property
     def ends(self) -> float:

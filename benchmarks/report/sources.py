@@ -102,6 +102,9 @@ def commits(runs: Path) -> dict[str, list[str]]:
             _note(found, _commit(run / "run.json", lambda told: told["commit"]), folder.relative_to(runs).as_posix())
     if (runs / "micro.json").is_file():
         _note(found, _commit(runs / "micro.json", _of_pytest_benchmark), "micro.json")
+    for step in sorted(runs.glob("load/*/step.json")):
+        _note(found, _commit(step, lambda told: told["commit"]), "load")
+    _note(found, _commit(runs / "compare.json", lambda told: told[0]["commit"]), "compare.json")
     return dict(found)
 
 
@@ -119,5 +122,5 @@ def _commit(file: Path, of: Callable[[Any], Any]) -> str:
     """The commit that a file names; empty: it names none, or cannot be read."""
     try:
         return str(of(json.loads(file.read_bytes())) or "")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return ""

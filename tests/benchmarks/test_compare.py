@@ -9,6 +9,7 @@ import pytest
 from benchmarks import compare, footprint
 from benchmarks.compare import EXPECTED, UNCHANGED, finding, main, measured, proven
 from benchmarks.footprint import BARE, BRIDGE, Footprint, footprint_lines
+from harness import provenance
 from harness.mutants import WORSE
 
 
@@ -164,3 +165,4 @@ def test_all_is_proven_or_something_is_not_or_nobody_can_tell(
     assert {(one["trial"], one["bridge"]) for one in told} == {
         (trial, name) for trial in (1, 2) for name in (*EXPECTED, UNCHANGED)
     }
+    assert {one["commit"] for one in told} == {provenance.commit()}

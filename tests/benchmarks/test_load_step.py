@@ -205,7 +205,9 @@ def limits_as_they_are(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(load.resource, "setrlimit", lambda *_: None)
 
 
-def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *wrong: str, verdict: str = "FAIL") -> tuple:
+def carried_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *wrong: str, verdict: str = "FAIL", lost: int = 0
+) -> tuple:
     """Run the load test without its programs: the steps of these names end with the verdict."""
     (tmp_path / "step").mkdir()
     one = step(tmp_path / "step")
@@ -213,7 +215,8 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *wrong: str, ve
     def carry_out(order: Order, folder: Path, *_: object, up: bool = True) -> Row:
         assert up is (order.kind != "herd")
         said = verdict if folder.name in wrong else "PASS"
-        return replace(one, name=folder.name, kind=order.kind, sidecars=order.sidecars, verdict=said)
+        gone = lost if folder.name in wrong else 0
+        return replace(one, name=folder.name, kind=order.kind, sidecars=order.sidecars, verdict=said, lost=gone)
 
     monkeypatch.setattr(load, "carry_out", carry_out)
     code = load.main([*FEW, "--out", str(tmp_path / "load")])
@@ -233,6 +236,10 @@ def test_what_was_lost_decides_and_a_first_step_that_does_not_hold(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str, verdict: str, code: int
 ):
     assert carried_out(monkeypatch, tmp_path, wrong, verdict=verdict)[0] == code
+
+
+def test_what_was_lost_beyond_the_knee_decides_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert carried_out(monkeypatch, tmp_path, "one-20", lost=1)[0] == 1
 
 
 @pytest.mark.parametrize("error", [RigError("it did not serve"), PrometheusError("it did not serve")])

@@ -117,6 +117,17 @@ def test_a_second_try_at_a_version_is_compared_with_the_release_before_it(runs: 
     assert "Compared with 0.2.0." in report(runs)[1]
 
 
+def test_the_report_names_the_commits_of_the_load_test_and_the_comparison(runs: Path):
+    (runs / "load" / "one-100").mkdir(parents=True, exist_ok=True)
+    (runs / "load" / "one-100" / "step.json").write_text('{"commit": "1111111111111111"}')
+    (runs / "compare.json").write_text('[{"commit": "2222222222222222+"}]')
+    measured_at = command.sources.commits(runs)
+    assert measured_at["1111111111111111"] == ["load"]
+    assert measured_at["2222222222222222+"] == ["compare.json"]
+    (runs / "compare.json").write_text("[]")
+    assert "compare.json" not in str(command.sources.commits(runs))
+
+
 def test_the_newest_release_is_found_by_its_numbers(kept: Path):
     for version in ("0.9.0", "v0.10.0", "0.10.0-rc1", "0.10.0rc2", "0.2.0", "notes"):
         (kept / f"{version}.json").write_text("[]")
