@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
 
-from bridge import endpoint
+from bridge import allowed, endpoint
 from bridge.endpoint import Endpoint, Tls
 from bridge.errors import Problem, SettingsError
-from bridge.mapping import DEFAULT
 from bridge.mapping import Mapping as Table
-from bridge.transports import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,52 +125,6 @@ class Knob(NamedTuple):
     secret: bool = False
 
 
-def _number(low: float, high: float, unit_seconds: float = 1.0) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) or not low <= float(text) <= high:
-            raise ValueError(text)
-        return float(text) * unit_seconds
-
-    return read
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,15}", text) or not low <= int(text) <= high:
-            raise ValueError(text)
-        return int(text)
-
-    return read
-
-
-def _one_of(*words: str, also: Mapping[str, str] | None = None) -> Callable[[str], str]:
-    known = {word.lower(): word for word in words} | dict(also or {})
-
-    def read(text: str) -> str:
-        if text.lower() not in known:
-            raise ValueError(text)
-        return known[text.lower()]
-
-    return read
-
-
-def _path(text: str) -> str:
-    """Of the file that every bridge has: pathlib is the fiftieth part of the start."""
-    if "\0" in text or text.endswith("/"):
-        raise ValueError(text)
-    return text
-
-
-def _path_or_none(text: str) -> Path | None:
-    return _as_path(_path(text)) if text else None
-
-
-def _as_path(text: str) -> Path:
-    from pathlib import Path  # noqa: PLC0415 - see _path
-
-    return Path(text)
-
-
 def _tls_files(values: Mapping[str, Any]) -> Tls:
     return Tls(*map(values.get, ("ca_path", "client_certificate_path", "client_key_path")))
 
@@ -196,60 +146,12 @@ def _transport_problems(values: Mapping[str, Any], names: Mapping[str, str]) -> 
             yield Problem(names["transport"], values["transport"], f"{KNOBS['transport'].allowed}; {fault}")
 
 
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """``key=value,key=value`` with percent-encoded values: W3C baggage without properties, as OpenTelemetry has it."""
-    text.encode()  # see _text
-    pairs = []
-    for member in filter(None, (part.strip() for part in text.split(","))):
-        key, separator, value = member.partition("=")
-        if not separator or not key.strip():
-            raise ValueError(member)
-        pairs.append((unquote(key.strip(), errors="strict"), unquote(value.strip(), errors="strict")))
-    return tuple(pairs)
-
-
-def _headers(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = tuple((name.lower(), value) for name, value in _pairs(text))
-    for name, value in pairs:
-        metadata.check(name, value)
-    return pairs
-
-
-def _table(text: str) -> Table:
-    if not text:
-        return DEFAULT
-    from bridge import mapping_file  # noqa: PLC0415 - and tomllib with it: only those pay who have such a file
-
-    return mapping_file.load(_as_path(_path(text)))
-
-
-def _address(text: str) -> str:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, text)
-        except OSError:
-            continue
-        return text
-    raise ValueError(text)
-
-
 def _shown(knob: Knob, text: str) -> str:
     """A value that is wrong, as it may be told: a password before a host may be in it, too."""
     return "(not shown)" if knob.secret else re.sub(r".*@", "(not shown)@", text, flags=re.DOTALL)
 
 
-def _text(text: str) -> str:
-    text.encode()  # what the environment has as bytes that are no UTF-8 could not be encoded in any request
-    return text
-
-
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-def _folder(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError(text)
-    return _as_path(text)
 
 
 KNOBS: Mapping[str, Knob] = {
@@ -265,37 +167,37 @@ KNOBS: Mapping[str, Knob] = {
         "",
         "",
         "true or false",
-        lambda text: _one_of("true", "false")(text) == "true" if text else None,
+        allowed.yes_or_none,
     ),
     "ca_path": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
         "",
         "",
         "the path of a PEM file with certificates; empty: the system's bundle",
-        _path_or_none,
+        allowed.path_or_none,
     ),
     "client_certificate_path": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
         "",
         "",
         "the path of a PEM file with a certificate and what it is signed by; empty: none",
-        _path_or_none,
+        allowed.path_or_none,
     ),
     "client_key_path": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
         "",
         "",
         "the path of a PEM file with the client certificate's key, without a password; empty: none",
-        _path_or_none,
+        allowed.path_or_none,
     ),
-    "transport": Knob(("BRIDGE_TRANSPORT",), "", "http2", "http2 or grpcio", _one_of("http2", "grpcio")),
+    "transport": Knob(("BRIDGE_TRANSPORT",), "", "http2", "http2 or grpcio", allowed.one_of("http2", "grpcio")),
     "headers": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
         "",
         "",
         "name=value,name=value with percent-encoded values; printable ASCII, or any text where the name ends in -bin; "
         "not one of gRPC's or HTTP's own headers",
-        _headers,
+        allowed.headers,
         secret=True,
     ),
     "call_timeout_seconds": Knob(
@@ -303,122 +205,136 @@ KNOBS: Mapping[str, Knob] = {
         "milliseconds",
         "10000",
         "a number of milliseconds from 100 to 600000",
-        _number(100, 600_000, unit_seconds=0.001),
+        allowed.number(100, 600_000, unit_seconds=0.001),
     ),
     "gzip": Knob(
         ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"),
         "",
         "none",
         "gzip or none",
-        lambda text: _one_of("gzip", "none")(text) == "gzip",
+        lambda text: allowed.one_of("gzip", "none")(text) == "gzip",
     ),
     "service_name": Knob(
         ("OTEL_SERVICE_NAME",),
         "",
         "",
         "any text in UTF-8; empty: service.name of OTEL_RESOURCE_ATTRIBUTES, else ml-metrics-bridge",
-        lambda text: _text(text) or None,
+        allowed.text_or_none,
     ),
     "resource_attributes": Knob(
         ("OTEL_RESOURCE_ATTRIBUTES",),
         "",
         "",
         "name=value,name=value with percent-encoded values",
-        _pairs,
+        allowed.pairs,
     ),
     "metrics_file_path": Knob(
-        ("METRICS_FILE_PATH",), "", "/shared/metrics/current.json", "the path of a file, not of a folder", _path
+        ("METRICS_FILE_PATH",),
+        "",
+        "/shared/metrics/current.json",
+        "the path of a file, not of a folder",
+        allowed.path,
     ),
     "collection_interval_seconds": Knob(
-        ("COLLECTION_INTERVAL",), "seconds", "10", "a number of seconds from 0.05 to 86400", _number(0.05, 86_400)
+        ("COLLECTION_INTERVAL",),
+        "seconds",
+        "10",
+        "a number of seconds from 0.05 to 86400",
+        allowed.number(0.05, 86_400),
     ),
     "log_level": Knob(
         ("LOG_LEVEL",),
         "",
         "INFO",
         "one of DEBUG, INFO, WARNING (or WARN), ERROR, CRITICAL",
-        _one_of(*_LEVELS, also={"warn": "WARNING"}),
+        allowed.one_of(*_LEVELS, also={"warn": "WARNING"}),
     ),
-    "log_format": Knob(("BRIDGE_LOG_FORMAT",), "", "text", "text or json", _one_of("text", "json")),
+    "log_format": Knob(("BRIDGE_LOG_FORMAT",), "", "text", "text or json", allowed.one_of("text", "json")),
     "stale_after_seconds": Knob(
-        ("BRIDGE_STALE_AFTER",), "seconds", "1800", "a number of seconds from 1 to 31536000", _number(1, 31_536_000)
+        ("BRIDGE_STALE_AFTER",),
+        "seconds",
+        "1800",
+        "a number of seconds from 1 to 31536000",
+        allowed.number(1, 31_536_000),
     ),
     "file_size_max_bytes": Knob(
         ("BRIDGE_FILE_SIZE_MAX",),
         "bytes",
         "262144",
         "a whole number of bytes from 1024 to 16777216",
-        _whole(1024, 16_777_216),
+        allowed.whole(1024, 16_777_216),
     ),
     "queue_count_max": Knob(
-        ("BRIDGE_QUEUE_COUNT_MAX",), "requests", "10000", "a whole number from 1 to 1000000", _whole(1, 1_000_000)
+        ("BRIDGE_QUEUE_COUNT_MAX",),
+        "requests",
+        "10000",
+        "a whole number from 1 to 1000000",
+        allowed.whole(1, 1_000_000),
     ),
     "queue_size_max_bytes": Knob(
         ("BRIDGE_QUEUE_SIZE_MAX",),
         "bytes",
         "10485760",
         "a whole number of bytes from 65536 to 1073741824",
-        _whole(65_536, 1_073_741_824),
+        allowed.whole(65_536, 1_073_741_824),
     ),
     "shutdown_budget_seconds": Knob(
-        ("BRIDGE_SHUTDOWN_BUDGET",), "seconds", "10", "a number of seconds from 0 to 3600", _number(0, 3600)
+        ("BRIDGE_SHUTDOWN_BUDGET",),
+        "seconds",
+        "10",
+        "a number of seconds from 0 to 3600",
+        allowed.number(0, 3600),
     ),
-    "spool_folder": Knob(
-        ("BRIDGE_SPOOL_DIR",), "", "", "the path of a folder; empty: none", lambda text: _folder(text) if text else None
-    ),
+    "spool_folder": Knob(("BRIDGE_SPOOL_DIR",), "", "", "the path of a folder; empty: none", allowed.folder_or_none),
     "spool_size_max_bytes": Knob(
         ("BRIDGE_SPOOL_SIZE_MAX",),
         "bytes",
         "16777216",
         "a whole number of bytes from 65536 to 1073741824",
-        _whole(65_536, 1_073_741_824),
+        allowed.whole(65_536, 1_073_741_824),
     ),
     "exit_after_idle_seconds": Knob(
         ("BRIDGE_EXIT_AFTER_IDLE",),
         "seconds",
         "",
         "a number of seconds from 1 to 31536000; empty: never",
-        lambda text: _number(1, 31_536_000)(text) if text else None,
+        allowed.number_or_none(1, 31_536_000),
     ),
     "exit_without_file_seconds": Knob(
         ("BRIDGE_EXIT_WITHOUT_FILE",),
         "seconds",
         "",
         "a number of seconds from 1 to 31536000; empty: never",
-        lambda text: _number(1, 31_536_000)(text) if text else None,
+        allowed.number_or_none(1, 31_536_000),
     ),
-    "exit_marker_path": Knob(
-        ("BRIDGE_EXIT_MARKER",),
-        "",
-        "",
-        "the path of a file; empty: none",
-        _path_or_none,
-    ),
+    "exit_marker_path": Knob(("BRIDGE_EXIT_MARKER",), "", "", "the path of a file; empty: none", allowed.path_or_none),
     "table": Knob(
         ("BRIDGE_MAPPING_FILE",),
         "",
         "",
         "the path of a mapping file; empty: the nine metrics of docs/metrics.md",
-        _table,
+        allowed.table,
     ),
     "self_metrics_interval_seconds": Knob(
         ("BRIDGE_SELF_METRICS_INTERVAL",),
         "seconds",
         "60",
         "a number of seconds from 60 to 86400; 0: never",
-        lambda text: _number(0, 0)(text) if text.strip("0.") == "" else _number(60, 86_400)(text),
+        lambda text: allowed.number(0, 0)(text) if text.strip("0.") == "" else allowed.number(60, 86_400)(text),
     ),
     "health_port": Knob(
-        ("BRIDGE_HEALTH_PORT",), "", "0", "a whole number from 1 to 65535; 0: no health endpoint", _whole(0, 65_535)
+        ("BRIDGE_HEALTH_PORT",),
+        "",
+        "0",
+        "a whole number from 1 to 65535; 0: no health endpoint",
+        allowed.whole(0, 65_535),
     ),
     "health_host": Knob(
         ("BRIDGE_HEALTH_HOST",),
         "",
         "127.0.0.1",
         "a literal IPv4 or IPv6 address; 0.0.0.0 or :: for all of this machine's",
-        _address,
+        allowed.address,
     ),
-    "sdk_disabled": Knob(
-        ("OTEL_SDK_DISABLED",), "", "false", "true or false", lambda text: _one_of("true", "false")(text) == "true"
-    ),
+    "sdk_disabled": Knob(("OTEL_SDK_DISABLED",), "", "false", "true or false", allowed.yes),
 }
