@@ -190,7 +190,7 @@ def of_growth(told: Mapping[str, Any]) -> Part:
     curves = [read_curve(one) for one in told["curves"]]
     slope = told["rss_over_ticks"]
     says = (
-        f"Over {slope['ticks']} ticks at full speed, once warm, RSS grows by "
+        f"Over {slope['ticks']} ticks at full speed, once warm, RSS changes by "
         f"{slope['slope_kib_per_1000_ticks']:.3f} KiB in a thousand ticks (figures lie {slope['noise_kib']:.1f} KiB "
         f"from the line), and what Python keeps by {slope['blocks_per_1000_ticks']:.2f} blocks; "
         f"{slope['delivered']} of {slope['put']} requests were delivered."
