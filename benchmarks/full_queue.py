@@ -72,12 +72,15 @@ def main(arguments: list[str]) -> int:
     bulletin = wiring.make_bulletin(settings, loop, sender, None)
     instruments = wiring.make_instruments(settings)
     time_unix_nano = time.time_ns()
-    sizes = set()
+    sizes: set[int] = set()
+    rss_empty_mib = 0.0
     for number, document in enumerate(documents(count)):
         now = time_unix_nano + number * INTERVAL_NANOSECONDS
         instruments.record(parse(Reading(document, Identity(1, number, now), number * 10.0, now)), appeared=True)
         encoded = instruments.collect(now)
         if encoded is not None:
+            if not sizes:  # all is loaded and warm, and nothing waits yet
+                rss_empty_mib = status_mib("VmRSS")
             sizes.add(len(encoded))
             sender.put(encoded)
     waiting, rss_full_mib = sender.stats(), status_mib("VmRSS")
@@ -92,6 +95,7 @@ def main(arguments: list[str]) -> int:
         "queued": waiting.queue_count,
         "dropped": waiting.lost,
         "queue_mib": round(waiting.queue_bytes / _MIB, 2),
+        "rss_empty_mib": round(rss_empty_mib, 2),
         "rss_full_mib": round(rss_full_mib, 2),
         "delivered": ended.delivered,
         "delivered_within_seconds": round(took_seconds, 3),

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -37,6 +37,8 @@ SLOPE_KIB_MAX = 1.0
 """Of RSS, for each thousand ticks: a day at 10 s has 8640."""
 SLOPE_BLOCKS_MAX = 10.0
 """Of Python's memory blocks, for each thousand ticks: an object that is kept in one tick of a hundred."""
+ADDED_MIB_MIN = 0.1
+"""Below it what an outage adds to RSS is not to be told from the heap's own steps."""
 _WARM_SHARE = 1 / 3
 """Of 150 000 the first 50 000: until then RSS goes up by 0.2 MiB, and no further (measured over 200 000)."""
 
@@ -115,13 +117,19 @@ def by_outage(bench: Bench) -> Iterator[Growth]:
     if lost := [count for count, one in told.items() if one["delivered"] < one["queued"]]:
         raise NotMeasuredError(f"an outage of {lost[0]} requests was not delivered in time")
 
-    def curve(name: str, key: str, unit: str, most: float, base: float = 0.0) -> Growth:
-        points = tuple(Point(count, (float(one[key]),)) for count, one in told.items())
-        return Growth(name, "requests waiting", unit, points, most, base, source="benchmarks.full_queue")
+    def curve(name: str, figures: dict[int, float], unit: str) -> Growth:
+        points = tuple(Point(count, (figure,)) for count, figure in figures.items())
+        return Growth(name, "requests waiting", unit, points, LINEAR, source="benchmarks.full_queue")
 
-    least = min(one["rss_full_mib"] for one in told.values())
-    yield curve("RSS by outage", "rss_full_mib", "MiB", LINEAR, base=least - 0.1)
-    yield curve("time to deliver by outage", "delivered_within_seconds", "s", LINEAR)
+    yield curve("RSS added by outage", added_mib(told), "MiB")
+    took = {count: float(one["delivered_within_seconds"]) for count, one in told.items()}
+    yield curve("time to deliver by outage", took, "s")
+
+
+def added_mib(told: Mapping[int, Mapping[str, Any]]) -> dict[int, float]:
+    """What so many waiting requests add to RSS; without those that add no more than noise."""
+    added = {count: float(one["rss_full_mib"]) - float(one["rss_empty_mib"]) for count, one in told.items()}
+    return {count: mib for count, mib in added.items() if mib >= ADDED_MIB_MIN}
 
 
 def by_ticks(bench: Bench, count: int) -> tuple[list[Growth], dict[str, Any]]:

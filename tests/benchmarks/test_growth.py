@@ -57,6 +57,11 @@ def test_memory_that_grows_with_each_tick_fails():
     assert slope_of(parts)["verdict"] == "FAIL"
 
 
+def test_what_an_outage_adds_is_beyond_an_empty_queue_and_beyond_the_heaps_own_steps():
+    told = {n: {"rss_empty_mib": 25.25, "rss_full_mib": 25.25 + n / 1000} for n in (60, 360, 2160)}
+    assert processes.added_mib(told) == {360: pytest.approx(0.36), 2160: pytest.approx(2.16)}
+
+
 def test_memory_that_is_reached_once_passes():
     parts = [{"ticks": 1000 * n, "kept_mib": 26.0 if n > 30 else 25.0, "blocks": 9} for n in range(1, 101)]
     assert (slope_of(parts)["verdict"], slope_of(parts)["ticks"]) == ("PASS", 67_000)
