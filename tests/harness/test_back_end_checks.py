@@ -10,7 +10,7 @@ import pytest
 
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.back_end import BATCHES, DOCUMENTED, EPOCHS, GAUGES, HISTOGRAMS, LOSS
-from harness.checks.back_end_buckets import UPPER_BOUNDS
+from harness.checks.back_end_buckets import UPPER_BOUNDS, histogram_of
 from harness.promises import load as load_promises
 from harness.record import BackEndSeries, RunRecord
 from harness.scenario import CheckSpec
@@ -141,6 +141,19 @@ def test_a_bound_that_is_no_number_is_no_documented_one():
     found = judged("back-end-values", asked(*held))
     assert found.verdict is Verdict.FAIL
     assert "nan" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "whose"),
+    [
+        (f"{TIMES}_bucket", {"le": "1"}, TIMES),
+        (f"{TIMES}_bucket", {}, None),
+        (f"{TIMES}_count", {}, None),
+        ("ml_training_loss", {"le": "1"}, None),
+    ],
+)
+def test_a_series_is_a_bucket_by_its_name_and_its_bound_together(name: str, labels: dict[str, str], whose: str | None):
+    assert histogram_of(BackEndSeries("raw", {"__name__": name, "way": "otlp", **labels}, ((1.0, 1.0),))) == whose
 
 
 def test_an_older_record_without_buckets_is_not_decided():

@@ -464,6 +464,14 @@ def test_a_call_with_many_ticks_is_taken_apart_by_series_even_where_their_times_
     assert [update.gauges[LOSS] for update in updates(good(exports=(call,)))] == [1, 1 / 2, 1 / 3]
 
 
+def test_a_tick_that_shows_no_gauge_is_no_update():
+    call = export(5.0, [write(1, 0.5)])
+    silent = replace(call, points=tuple(replace(point, no_recorded_value=True) for point in call.points))
+
+    assert updates(good(exports=(silent,))) == []
+    assert len(updates(good(exports=(silent, call)))) == 1
+
+
 def test_a_call_with_many_ticks_is_taken_apart_by_time_even_where_no_series_comes_twice():
     first, second = write(1, 0.5), write(2, 2.5)
     only_loss = replace(first, values={"training_loss": 1.0})
