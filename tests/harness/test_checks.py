@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -288,6 +288,36 @@ def test_every_write_delivered_leaves_out_what_nobody_could_read():
     result = judged("every-write-delivered", record)
 
     assert result.verdict is Verdict.PASS, result
+
+
+def without(*sequences: int, hidden: Sequence[tuple[float, float | None]]) -> RunRecord:
+    """These writes never arrived; the file was missing in these stretches, the last maybe to the end."""
+    events = [*good().events]
+    for number, (begin, end) in enumerate(hidden):
+        events.append(fault(begin, "inject", name="file-missing", step=f"step-{number}"))
+        events += [fault(end, "heal", name="file-missing", step=f"step-{number}")] if end is not None else []
+    shown = [one for one in WRITES if one.sequence not in sequences]
+    return good(events=tuple(events), exports=exports(lambda t: newest(t, shown)))
+
+
+@pytest.mark.parametrize("lost", [5, 7])
+def test_a_write_after_a_faults_end_is_due_again(lost: int):
+    hidden = ((6.6, 7.4), (10.6, 11.5))
+
+    assert judged("every-write-delivered", without(4, 6, hidden=hidden)).verdict is Verdict.PASS
+    assert fails("every-write-delivered", without(4, lost, 6, hidden=hidden)).measured == 1
+
+
+def test_the_jobs_last_write_is_due_unless_one_of_the_faults_hid_it():
+    assert judged("every-write-delivered", without(9, hidden=((6.6, 7.4), (16.4, None)))).verdict is Verdict.PASS
+    assert fails("every-write-delivered", without(9, hidden=((6.6, 7.4),))).measured == 1
+
+
+def test_values_match_names_the_earliest_of_the_wrong_ones():
+    wrong = {3: write(2, 2.5, accuracy=0.75), 9: write(5, 8.5, accuracy=0.25)}
+    result = fails("values-match", good(exports=exports(lambda t: wrong.get(int(t), newest(t)))))
+
+    assert "accuracy is 0.75, in write 2" in result.reason
 
 
 def test_values_match_names_metric_and_write():
