@@ -121,6 +121,13 @@ def test_a_point_that_is_not_as_documented_is_found(change: Change, word: str):
     fails(with_points(change), word)
 
 
+@pytest.mark.parametrize(("late_seconds", "verdict"), [(1.9, Verdict.PASS), (2.1, Verdict.FAIL)])
+def test_a_clock_may_be_an_interval_and_a_second_ahead_and_no_more(late_seconds: float, verdict: Verdict):
+    late = int(late_seconds * 1e9)
+    record = with_points(lambda point: replace(point, time_unix_nano=point.time_unix_nano + late))
+    assert judged(record).verdict is verdict
+
+
 def test_points_stamped_zero_are_found_where_the_run_lies_in_our_days():
     record = with_points(lambda point: replace(point, time_unix_nano=0))
     fails(replace(record, meta=replace(record.meta, origin_unix_nano=50 * YEAR_NANO)), "outside of the run")
