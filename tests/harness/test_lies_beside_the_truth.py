@@ -153,6 +153,12 @@ def test_totals_that_begin_anew_with_each_point_are_found():
     assert "began anew once more: 18 starts in all, not 1" in result.reason
 
 
+def test_totals_may_begin_once_where_nobody_saw_the_bridge_start():
+    record = complete()
+    unseen = replace(record, events=tuple(one for one in record.events if one.kind != "process"))
+    assert judged(unseen).verdict is Verdict.PASS
+
+
 def test_a_job_that_was_started_again_may_give_its_totals_another_start():
     def anew(point: Point) -> Point:
         later_one = point.time_unix_nano > 10.5e9 and point.kind == "sum"
