@@ -37,7 +37,7 @@ from harness.batch import Plan
 from harness.catalogue import Entry, SelectionError, entries, files, scenario_folder, select
 from harness.comparison import compare_folders
 from harness.loading import ScenarioFileError
-from harness.reports import REPORTS, comparison, index
+from harness.reports import REPORTS, check_page, comparison, index
 from harness.reports.console import WIDTH, draw
 from harness.reports.progress import Progress
 from harness.rigs import RIGS
@@ -86,8 +86,12 @@ def cli() -> None:
 
 @cli.command("list")
 @click.option("--markdown", is_flag=True, help="As the page scenarios/README.md.")
-def list_(markdown: bool) -> None:
+@click.option("--checks", is_flag=True, help="The checks instead, as the page docs/checks.md.")
+def list_(markdown: bool, checks: bool) -> None:
     """Show the scenarios: name, tags, rigs, and what each proves."""
+    if checks:
+        click.echo(check_page.render(), nl=False)
+        return
     scenarios = [entry.scenario for entry in entries(files(scenario_folder()))]
     runs_on = Starter().runs_on
     if markdown:
