@@ -1,6 +1,6 @@
-"""Commands to a helper process of ours: JSON lines over a socket pair, each answered with the state that resulted.
+"""Commands to another process of ours: JSON lines over a socket pair, each answered with the state that resulted.
 
-The helper inherits its end as a file descriptor: no port, no path, no stranger; and when the harness dies it reads
+That process inherits its end as a file descriptor: no port, no path, no stranger; and when the harness dies it reads
 the end of the stream and goes.
 """
 
@@ -17,7 +17,7 @@ ASK_SECONDS = 5.0
 
 
 class ControlError(Exception):
-    """The helper process did not answer, or refused the command."""
+    """The other process did not answer, or refused the command."""
 
 
 class Control:
@@ -25,7 +25,7 @@ class Control:
 
     Args:
         channel: a connected stream socket.
-        who: the helper's role, for sentences.
+        who: the other process' role, for sentences.
     """
 
     def __init__(self, channel: socket.socket, who: str) -> None:
@@ -36,7 +36,7 @@ class Control:
         self._number = 0
 
     def ready(self, within: float) -> dict[str, Any]:
-        """What the helper says of itself once it serves.
+        """What the other process says of itself once it serves.
 
         Raises:
             ControlError: it says nothing within so many seconds, or ended.
@@ -47,10 +47,10 @@ class Control:
     def ask(
         self, do: str, arguments: Mapping[str, object] | None = None, *, within: float = ASK_SECONDS
     ) -> dict[str, Any]:
-        """Send one command; gives the helper's state after it.
+        """Send one command; gives the other process' state after it.
 
         Raises:
-            ControlError: no answer within so many seconds, the helper ended, or it refused.
+            ControlError: no answer within so many seconds, the other process ended, or it refused.
         """
         with self._lock:
             self._number += 1
@@ -69,7 +69,7 @@ class Control:
         return dict(answer["state"])
 
     def close(self) -> None:
-        """Close the channel: the helper ends."""
+        """Close the channel: the other process ends."""
         self._channel.close()
 
     def _line(self, deadline: float) -> dict[str, Any]:
@@ -89,12 +89,12 @@ class Control:
 
 
 def announce(channel: socket.socket, **facts: object) -> None:
-    """In the helper: say that it serves, and where."""
+    """In the other process: say that it serves, and where."""
     channel.sendall(json.dumps({"ready": facts}).encode() + b"\n")
 
 
 def answer(line: bytes, handle: Callable[[str, Mapping[str, Any]], dict[str, Any]]) -> bytes:
-    """In the helper: carry out one command line; gives the line to answer. A command that fails is an answer too."""
+    """In the other process: carry out one command line; gives the line to answer. A failure is an answer too."""
     number = None
     try:
         command = json.loads(line)

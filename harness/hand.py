@@ -29,14 +29,14 @@ from harness.control import Control, ControlError
 LET_GO = Path("/run/harness/let-go")
 """When this is there, the container's own process ends."""
 _LOOK_SECONDS = 0.1
-_HELPER_READY_SECONDS = 20.0
+_OBSERVER_READY_SECONDS = 20.0
 
 
 class Hand:
     """Carries out commands."""
 
     def __init__(self) -> None:
-        self._helpers: dict[str, Control] = {}
+        self._observers: dict[str, Control] = {}
         self._commands: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "clock": self._clock,
             "read": self._read,
@@ -126,11 +126,11 @@ class Hand:
                 env=child_environment({}),
                 pass_fds=(theirs.fileno(),),
             )
-        helper = self._helpers[given["role"]] = Control(ours, given["role"])
-        return helper.ready(_HELPER_READY_SECONDS)
+        observer = self._observers[given["role"]] = Control(ours, given["role"])
+        return observer.ready(_OBSERVER_READY_SECONDS)
 
     def _ask(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return self._helpers[given["role"]].ask(given["do"], given["with"])
+        return self._observers[given["role"]].ask(given["do"], given["with"])
 
 
 def obey(lines: BinaryIO, answers: BinaryIO) -> None:

@@ -91,7 +91,7 @@ class Hand:
                 self._process.wait(_END_SECONDS)
 
 
-class HelperInPod:
+class ObserverInPod:
     """A sink or a relay that a hand started beside itself, asked as `harness.control.Control` asks.
 
     Args:

@@ -82,10 +82,34 @@ def test_every_path_that_a_document_names_exists(document: Path):
     assert not missing, f"{document.name} names what is not there: {missing}"
 
 
+VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_file_is_called_after_nothing(package: str):
-    vague = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
-    assert not [path for path in (ROOT / package).rglob("*.py") if path.stem in vague]
+    assert not [path for path in (ROOT / package).rglob("*.py") if path.stem in VAGUE]
+
+
+def given_names(path: Path) -> Iterator[tuple[str, int]]:
+    """What a file's own functions, classes, arguments, attributes and variables are called, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr, node.lineno
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nothing_in_a_file_is_called_after_nothing_either(package: str):
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} calls something {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for name, line in given_names(path)
+        if VAGUE & {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_bridge_imports_nothing_that_its_memory_cannot_afford():

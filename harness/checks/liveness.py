@@ -13,7 +13,7 @@ from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec
 
 _LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE = 1.0, 2
-"""A process of the bridge's tree that was seen for so long is part of the bridge, and no helper of one reading."""
+"""A process of the bridge's tree that was seen for so long is part of the bridge, and none of one reading alone."""
 _NUMBERS = re.compile(r"\d+")
 _INTERVALS_TO_SPEAK = 2
 """Observed for less than this after a heal, a silent bridge is not yet proven silent."""
@@ -50,7 +50,7 @@ def _how(event: Event) -> str:
 def _restarts(record: RunRecord, ready: float, stop: float) -> list[tuple[float, str]]:
     """Members of the bridge's tree that ended while its root lived on, and came again: what a supervisor hides.
 
-    Helpers that are started for each reading and end with it are none: a member counts once it was seen for two
+    Processes that are started for each reading and end with it are none: a member counts once it was seen for two
     intervals and a second. One whose command nobody runs again is not judged here: then it is missed, or it is not.
     """
     least = max(_LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE * interval_seconds(record))

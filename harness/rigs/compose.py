@@ -128,7 +128,7 @@ class ComposeStanding(RealProgramsStanding):
         """See that the rig's own processes still run, the Collector too unless the scenario ended it."""
         life = self._collector_life
         if life is not None and not life.meant_to_be_gone and life.process is not None:
-            self._helpers["collector"] = life.process
+            self._of_rig["collector"] = life.process
         super().check()
 
     def start_bridge(self, command: Sequence[str]) -> Started:
@@ -204,7 +204,7 @@ class ComposeStanding(RealProgramsStanding):
         return process, self._containers.address("toxiproxy"), _TOXIPROXY_API, _TOXIPROXY_OTLP
 
     def _start_container(self, role: str) -> Started:
-        self._helpers[role] = process = self._containers.start(role)
+        self._of_rig[role] = process = self._containers.start(role)
         return process
 
 

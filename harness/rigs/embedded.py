@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -101,11 +102,11 @@ class EmbeddedStanding:
         self._shared = self._memory.path / self._shared_folder
         if not setting.scenario.start.without_folder:
             self._shared.mkdir(parents=True, exist_ok=True)
-        self._helpers: dict[str, Started] = {}
+        self._of_rig: dict[str, Started] = {}
         self._controls: list[Control] = []
         # Held, so that no neighbour gets it while the sink is dead; and a connect is refused meanwhile.
         self._sink_port = HeldPort(self._own_host)
-        self._sink_life = ProcessLife("sink", setting.processes, lambda: self._helpers.get("sink"), self._sink_again)
+        self._sink_life = ProcessLife("sink", setting.processes, lambda: self._of_rig.get("sink"), self._sink_again)
         job = Jobs(
             self._launch_job,
             setting.processes,
@@ -135,7 +136,7 @@ class EmbeddedStanding:
 
     def _start_sink(self) -> None:
         out, port = str(self._run_dir / "exports.jsonl"), str(self._sink_port.number)
-        self._sink, _ = self._start_helper("sink", "--port", port, "--out", out)
+        self._sink, _ = self._start_observer("sink", "--port", port, "--out", out)
 
     def _sink_again(self) -> None:
         try:
@@ -144,7 +145,7 @@ class EmbeddedStanding:
             raise FaultError(str(problem)) from problem
 
     def _start_relay(self, upstream: str) -> tuple[Control, int]:
-        return self._start_helper("relay", "--upstream", upstream, "--out", str(self._run_dir / "wire.jsonl"))
+        return self._start_observer("relay", "--upstream", upstream, "--out", str(self._run_dir / "wire.jsonl"))
 
     def start_job(self) -> Started:
         """Start ``mock`` or ``train`` with its ledger and control file in the run's folder."""
@@ -173,8 +174,7 @@ class EmbeddedStanding:
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
         environment = child_environment({**variables, **own})
         if shutil.which(command[0], path=environment.get("PATH")) is None:
-            mend = "an image needs --rig compose" if command[0].startswith("image:") else "check the command"
-            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; {mend}")
+            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; {how_to_name(command[0])}")
         bound = [sys.executable, "-I", "-S", own_orphans.__file__]
         bound += [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
         return self._start("bridge", [*bound, *command], {**variables, **own})
@@ -202,16 +202,16 @@ class EmbeddedStanding:
         """See that sink and relay run and stand not still, unless the scenario wants it, and that the job is whole."""
         if broken := self.ground.job.broken():
             raise RigError(f"{broken}; run again, and see its log")
-        for helper in self._helpers.values():
-            if helper.role in self._meant_to_be_gone():
+        for process in self._of_rig.values():
+            if process.role in self._meant_to_be_gone():
                 continue
-            if (ended := helper.exit) is not None:
+            if (ended := process.exit) is not None:
                 raise RigError(
-                    f"the {helper.role} ended in the middle of the run with code {ended.code}: "
-                    f"{helper.last_lines() or 'it said nothing'}; run again, and see {helper.log.name}"
+                    f"the {process.role} ended in the middle of the run with code {ended.code}: "
+                    f"{process.last_lines() or 'it said nothing'}; run again, and see {process.log.name}"
                 )
-            if procfs.state(helper.pid) == "T":
-                raise RigError(f"the {helper.role} (pid {helper.pid}) was stopped by somebody's signal; run again")
+            if procfs.state(process.pid) == "T":
+                raise RigError(f"the {process.role} (pid {process.pid}) was stopped by somebody's signal; run again")
 
     def _meant_to_be_gone(self) -> tuple[str, ...]:
         """The roles that the scenario itself ended."""
@@ -227,20 +227,20 @@ class EmbeddedStanding:
         self._sink_port.close()
         self._memory.close()
 
-    def _start_helper(self, role: str, *arguments: str) -> tuple[Control, int]:
+    def _start_observer(self, role: str, *arguments: str) -> tuple[Control, int]:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", f"harness.observers.{role}", *arguments, "--host", self._own_host]
         command += ["--control-fd", str(theirs.fileno())]
         with theirs:
-            helper = self._start(role, command, {}, pass_fds=(theirs.fileno(),))
+            process = self._start(role, command, {}, pass_fds=(theirs.fileno(),))
         channel = Control(ours, role)
         self._controls.append(channel)
-        self._helpers[role] = helper
+        self._of_rig[role] = process
         try:
             return channel, int(channel.ready(_READY_SECONDS)["port"])
         except ControlError as problem:
             raise RigError(
-                f"the {role} did not come up: {problem}; {helper.last_lines() or 'it said nothing'}"
+                f"the {role} did not come up: {problem}; {process.last_lines() or 'it said nothing'}"
             ) from problem
 
     def _start(
@@ -249,6 +249,19 @@ class EmbeddedStanding:
         return self._setting.processes.start(
             role, command, env=child_environment(variables), log=self._run_dir / f"{role}.log", pass_fds=pass_fds
         )
+
+
+def how_to_name(program: str) -> str:
+    """Say how to name what was meant by the first word of a bridge's command, which is no program."""
+    if program.startswith("image:"):
+        return "an image needs --rig compose"
+    if re.match(r"[A-Za-z_]\w*=", program):
+        return f"a variable stands behind env: --bridge 'env {program} COMMAND'"
+    if program.startswith("~"):
+        return "no shell looks at it, so write the whole path"
+    if os.path.lexists(program):
+        return "it is there, and may not be executed"
+    return "check the command"
 
 
 class Embedded:

@@ -19,7 +19,7 @@ from harness.clocks import Clock, on_our_clock
 from harness.control import ControlError
 from harness.faults import Ground
 from harness.hand import LET_GO
-from harness.hands import Hand, HelperInPod, PodFile
+from harness.hands import Hand, ObserverInPod, PodFile
 from harness.jobs import Jobs
 from harness.kubectl import KubectlError
 from harness.port_forward import PortForward
@@ -81,10 +81,10 @@ class KubernetesStanding:
         self._measure("recorder", self._recording)
         everywhere = ("--host", "0.0.0.0")  # noqa: S104 - of its pod, which has no other address that is reached
         out = f"{RUN_FOLDER}/exports.jsonl"
-        self._sink = HelperInPod(self._recording, "sink", *everywhere, "--port", str(_SINK_PORT), "--out", out)
+        self._sink = ObserverInPod(self._recording, "sink", *everywhere, "--port", str(_SINK_PORT), "--out", out)
         upstream = f"otel-collector:{_OTLP_PORT}"
         out = f"{RUN_FOLDER}/wire.jsonl"
-        self._relay = HelperInPod(self._recording, "relay", *everywhere, "--upstream", upstream, "--out", out)
+        self._relay = ObserverInPod(self._recording, "relay", *everywhere, "--upstream", upstream, "--out", out)
         for name in ("otel-collector", "toxiproxy"):
             self._namespace.until_there("rollout", "status", f"deployment/{name}")
         scenario, run_folder = self._setting.scenario, PodFile(self._hand, RUN_FOLDER)

@@ -92,7 +92,7 @@ class LocalStanding(RealProgramsStanding):
         return self._start_program("toxiproxy", command, {"LOG_LEVEL": "info"}), HOST, api.number, listen.number
 
     def _start_program(self, role: str, command: Sequence[str], variables: Mapping[str, str]) -> Started:
-        self._helpers[role] = process = self._start(role, command, variables)
+        self._of_rig[role] = process = self._start(role, command, variables)
         return process
 
     def _find(self, program: Program) -> Path:

@@ -17,17 +17,17 @@ def ends():
 
 
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(ends: tuple[Control, socket.socket]):
-    control, helper = ends
+    control, other = ends
     with pytest.raises(ControlError, match="did not answer in time"):
         control.ask("first", within=0.05)
     late, asked = threading.Event(), []
 
     def serve() -> None:
-        lines = helper.makefile("rb")
+        lines = other.makefile("rb")
         for _ in range(2):
             line = lines.readline()
             asked.append(json.loads(line)["do"])
-            helper.sendall(answer(line, lambda do, _: {"did": do}))
+            other.sendall(answer(line, lambda do, _: {"did": do}))
         late.set()
 
     thread = threading.Thread(target=serve)
@@ -37,9 +37,9 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(ends: tuple[Con
     assert asked == ["first", "second"]
 
 
-def test_a_helper_that_has_ended_is_said_to_have_ended(ends: tuple[Control, socket.socket]):
-    control, helper = ends
-    helper.close()
+def test_a_process_that_has_ended_is_said_to_have_ended(ends: tuple[Control, socket.socket]):
+    control, other = ends
+    other.close()
     with pytest.raises(ControlError, match="relay"):
         control.ask("state")
 

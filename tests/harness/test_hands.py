@@ -18,7 +18,7 @@ import pytest
 
 from harness import procfs
 from harness.control import ControlError
-from harness.hands import Hand, HelperInPod, PodFile
+from harness.hands import Hand, ObserverInPod, PodFile
 from harness.keeper import MARK
 from harness.waiting import wait_until
 
@@ -98,7 +98,7 @@ def test_a_greeting_is_made_from_there(a_hand: Hand):
 
 
 def test_a_relay_is_started_beside_it_and_asked_through_it(a_hand: Hand, tmp_path: Path):
-    relay = HelperInPod(a_hand, "relay", "--upstream", "1", "--out", str(tmp_path / "wire.jsonl"))
+    relay = ObserverInPod(a_hand, "relay", "--upstream", "1", "--out", str(tmp_path / "wire.jsonl"))
     assert relay.ready["port"] > 0
     assert relay.ask("state")["mode"] == "forward"
     with pytest.raises(ControlError, match="no command"):

@@ -66,7 +66,7 @@ def test_a_process_that_turned_into_another_program_is_an_exit():
         ("its successor was there before", [*life(12, 0.5), *life(11, 0.5, 8.0)]),
         ("it ended before the bridge was ready", [*life(11, 0.1, 1.1), *life(12, 1.1)]),
         ("it ended after the signal", [*life(11, 0.5, 18.1), *life(12, 18.1)]),
-        ("a helper for each reading", [e for t in range(2, 17) for e in life(t, t, t + 1)]),
+        ("a process for each reading", [e for t in range(2, 17) for e in life(t, t, t + 1)]),
         ("another role's", [replace(e, data={**e.data, "role": "job"}) for e in [*life(1, 0.5, 8.0), *life(2, 8.0)]]),
     ],
 )
@@ -97,11 +97,11 @@ def test_whoever_lived_for_two_intervals_and_comes_again_before_the_stop_is_caug
 
 @given(st.lists(st.tuples(st.floats(0.0, 17.0), st.floats(0.0, 2.0), st.integers(11, 99)), max_size=20))
 def test_processes_that_live_shorter_than_two_intervals_are_never_taken_for_the_bridge(
-    helpers: list[tuple[float, float, int]],
+    short_lived: list[tuple[float, float, int]],
 ):
     members = [
         event
-        for number, (begin, lived, pid) in enumerate(helpers)
+        for number, (begin, lived, pid) in enumerate(short_lived)
         for event in life(pid + 100 * number, begin, begin + lived)
     ]
     assert alive(*members).verdict is Verdict.PASS

@@ -24,7 +24,7 @@ from harness.faults.http2_probe import Dialled
 from harness.record import RecordError, RunRecord
 from harness.record_folder import load
 from harness.rigs import RIGS, Setting
-from harness.rigs.embedded import Embedded, EmbeddedStanding
+from harness.rigs.embedded import Embedded, EmbeddedStanding, how_to_name
 from harness.scenario import Scenario
 from harness.waiting import wait_until
 
@@ -306,15 +306,29 @@ def test_a_job_that_ends_by_itself_is_waited_for(one_run: OneRun, short: Callabl
     assert record.exports[-1].points[0].value == record.ledger.writes[-1].values["training_loss"]
 
 
-@pytest.mark.parametrize("helper", ["sink", "relay"])
+@pytest.mark.parametrize(
+    ("program", "mend"),
+    [
+        ("image:mine:1", "an image needs --rig compose"),
+        ("MY_LEVEL=3", "a variable stands behind env: --bridge 'env MY_LEVEL=3 COMMAND'"),
+        ("~/bin/mine", "write the whole path"),
+        (str(Path(__file__).parent), "it is there, and may not be executed"),
+        ("no-such-bridge", "check the command"),
+    ],
+)
+def test_the_first_word_of_a_command_that_is_no_program_is_told_how_to_mend_it(program: str, mend: str):
+    assert mend in how_to_name(program)
+
+
+@pytest.mark.parametrize("role", ["sink", "relay"])
 def test_a_rig_whose_own_process_dies_ends_the_run_with_its_name(
-    one_run: OneRun, short: Callable[..., Scenario], helper: str
+    one_run: OneRun, short: Callable[..., Scenario], role: str
 ):
     with beside(one_run, short(timeline=[{"steady": 30.0}])):
         until_said(one_run, "steady-1")
-        pid = pid_of(one_run, helper)
+        pid = pid_of(one_run, role)
         os.kill(pid, signal.SIGKILL)
-    assert f"the {helper} ended in the middle of the run" in load(one_run.run_dir).meta.error
+    assert f"the {role} ended in the middle of the run" in load(one_run.run_dir).meta.error
 
 
 @pytest.mark.parametrize(
