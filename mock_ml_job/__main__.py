@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     try:
         _run(settings, work, stop)
     except OSError as error:
-        sys.stderr.write(f"mock_ml_job: {error}\n")
+        sys.stderr.write(f"mock_ml_job: {error} (METRICS_FILE_PATH and JOB_LEDGER_PATH say where it writes)\n")
         return EXIT_FAILED
     return EXIT_DONE
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +115,10 @@ class Settings:
             problems.append(
                 f"METRICS_FILE_PATH={self.metrics_file_path}: must not end in .tmp, the name of the file to rename"
             )
+        if _is_device(self.metrics_file_path):
+            problems.append(
+                f"METRICS_FILE_PATH={self.metrics_file_path}: must not be a device: a file would take its place"
+            )
         writes = self.total_epochs * self.batches_per_epoch + self.first_number
         if self.kind == "mock" and writes > WRITES_MAX:
             problems.append(
@@ -176,9 +182,17 @@ def _unicode(text: str) -> str:
 
 def _path(text: str) -> Path:
     path = Path(text)
-    if not path.name or path.is_dir():
+    if not path.name or os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
         raise ValueError(text)
     return path
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - as os.path.isdir beside it
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def _suffix(text: str) -> str:

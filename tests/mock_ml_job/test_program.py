@@ -196,6 +196,14 @@ def test_a_metrics_file_that_cannot_be_written_ends_the_job_with_exit_code_1(sta
     program = start("mock")
     assert program.exit_code() == 1
     assert program.stderr.startswith("mock_ml_job: ")
+    assert "METRICS_FILE_PATH" in program.stderr
+    assert program.stderr.count("\n") == 1
+
+
+def test_a_path_that_no_file_system_takes_is_a_sentence_and_exit_code_1(start: Start, tmp_path: Path):
+    program = start("mock", METRICS_FILE_PATH=str(tmp_path / f"{'x' * 300}.json"))
+    assert program.exit_code() == 1
+    assert "name too long" in program.stderr
     assert program.stderr.count("\n") == 1
 
 

@@ -71,6 +71,7 @@ def test_an_empty_variable_counts_as_not_set():
         ("mock", "JOB_ID", "\udcff", "valid UTF-8"),
         ("mock", "METRICS_FILE_PATH", "/", "path of a file"),
         ("mock", "METRICS_FILE_PATH", "/shared/current.tmp", "must not end in .tmp"),
+        ("mock", "METRICS_FILE_PATH", "/dev/null", "must not be a device"),
         ("mock", "WRITE_INTERVAL", "1s", "number of seconds"),
         ("mock", "WRITE_INTERVAL", "-1", "number of seconds"),
         ("mock", "WRITE_INTERVAL", "nan", "number of seconds"),
