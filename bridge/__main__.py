@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         stop = Stop()
         stop.install()
         return run(environ, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to end in order yet: no traceback
     from bridge import commands  # noqa: PLC0415 - argparse costs 0.4 MiB, which the sidecar need not pay
 
     told = commands.parser().parse_args(arguments)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -16,15 +17,26 @@ from bridge.intake import News
 from bridge.settings import Settings
 from bridge.stop import Stop
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
 NOT_WORTH_A_COMPLAINT = ("missing",)
 """A field that the job does not write at all is its own business; anything else left out makes check end with 1."""
 
 _LOOK_SECONDS = 0.02
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what it has to say as everything else here is said: on streams that may be closed, full or gone."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:
+            (console.say if file is sys.stderr else console.tell)(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line. argparse ends the process with 2 where the arguments are wrong."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="ml-metrics-bridge",
         description="Carries an ML training job's metrics file to an OpenTelemetry Collector. "
         "Settings come from the environment; docs/settings.md lists them.",

@@ -393,7 +393,8 @@ STREAMS = {
 
 @pytest.mark.parametrize("state", STREAMS)
 @pytest.mark.parametrize(
-    ("command", "stream", "code"), [("run", 2, 2), ("once", 2, 2), ("check", 2, 2), ("check", 1, 1)]
+    ("command", "stream", "code"),
+    [("run", 2, 2), ("once", 2, 2), ("check", 2, 2), ("check", 1, 1), ("never", 2, 2), ("--help", 1, 0)],
 )
 def test_a_stream_that_cannot_be_written_to_changes_no_exit_code_and_costs_no_traceback(
     tmp_path: Path, command: str, stream: int, code: int, state: str
@@ -410,7 +411,7 @@ def test_a_stream_that_cannot_be_written_to_changes_no_exit_code_and_costs_no_tr
     assert ended.returncode == code
     assert "Traceback" not in told
     assert "Exception ignored" not in told
-    assert ("could not be written to stdout" in told) == (code == 1)
+    assert ("could not be written to stdout" in told) == (stream == 1)
 
 
 @contextlib.contextmanager
@@ -769,6 +770,20 @@ def test_a_disabled_bridge_runs_and_sends_nothing(start: Callable[..., Bridge], 
     assert bridge.ends(20)[0] == 0
     assert "no metric will be sent" in bridge.log()
     assert collector.requests == []
+
+
+def test_a_ctrl_c_while_a_command_is_imported_costs_no_traceback():
+    script = (
+        "import os, signal, sys, types\n"
+        "commands = sys.modules['bridge.commands'] = types.ModuleType('bridge.commands')\n"
+        "commands.parser = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from bridge.__main__ import main\n"
+        "main(['check'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_where_its_packages_are_missing_it_names_the_mend():
