@@ -100,6 +100,14 @@ def test_all_problems_are_reported_together():
     assert "soon" in problems["COLLECTION_INTERVAL"]
 
 
+def test_the_error_that_contributing_calls_right_is_the_one_that_is_said():
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^(COLLECTION_INTERVAL.*?)\s+right$", page, re.MULTILINE)
+    with pytest.raises(SettingsError) as error:
+        Settings.from_mapping({"COLLECTION_INTERVAL": "ten"})
+    assert str(error.value) == shown
+
+
 def test_the_form_for_metrics_goes_before_the_general_one():
     settings = Settings.from_mapping(
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "a:1", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://b:2"}
