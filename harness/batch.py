@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -131,10 +132,9 @@ def run_dirs(out: Path, names: Sequence[str]) -> Iterator[Path]:
             folder = out / (name if number == 1 else f"{name}-{number}")
             try:
                 folder.mkdir(parents=True)
-            except FileExistsError:
-                continue
             except OSError:
-                pass
+                if os.path.lexists(folder):
+                    continue
             yield folder
             break
 

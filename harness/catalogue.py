@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,4 +98,6 @@ def _no_such(word: str, known: Sequence[Entry]) -> str:
     if word.startswith(_TAG):
         tags = sorted({tag for entry in known for tag in entry.scenario.tags})
         return f"no scenario has the tag {word.removeprefix(_TAG)!r}: {nearest(word.removeprefix(_TAG), tags)}"
+    if os.path.isdir(word):  # noqa: PTH112 - Path.is_dir raises where it may not look
+        return f"there is no scenario {word!r}, and it is a folder: name the files in it, {Path(word) / '*.yaml'}"
     return f"there is no scenario {word!r}: {nearest(word, [entry.scenario.name for entry in known])}"

@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib
+import math
 import os
 import random
 import shlex
@@ -51,6 +52,8 @@ BAD_ARGUMENTS = 3
 HARNESS_ERROR = 4
 INTERRUPTED = 130
 _SEED_MAX = 2**31
+_SOAK_MINUTES_MAX = 7 * 24 * 60
+"""A week: the schedule of a soak is made and written before it begins."""
 
 
 class _Verbs(click.Group):
@@ -73,6 +76,13 @@ class _Verbs(click.Group):
             click.echo("the output cannot be written: nobody reads it", err=True)
             code = HARNESS_ERROR
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _numbered(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Refuse NaN, which no bound of click's holds back."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -108,7 +118,10 @@ def validate(paths: tuple[Path, ...]) -> None:
     """Read scenario files (or all in a folder; ours by default) and show every problem with its line."""
     wanted: list[Path] = []
     for path in paths or (scenario_folder(),):
-        wanted += files(path) if path.is_dir() else [path]
+        in_folder = files(path) if os.path.isdir(path) else None  # noqa: PTH112 - Path.is_dir raises where it may not look
+        if in_folder == []:
+            raise click.UsageError(f"{path} holds no scenario file (*.yaml, *.yml): nothing would be looked at")
+        wanted += [path] if in_folder is None else in_folder
     found = entries(wanted)
     click.echo(f"{_counted(len(found), 'scenario')} in {_counted(len(wanted), 'file')}: no problem")
 
@@ -234,7 +247,8 @@ def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
 
 @cli.command()
 @click.pass_context
-@click.option("--minutes", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="About how long.")
+@click.option("--minutes", type=click.FloatRange(min=0.1, max=_SOAK_MINUTES_MAX), default=5.0, show_default=True,
+              callback=_numbered, help="About how long, a week at most.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), help="Of the faults; by default a new one, which is shown.")
 @click.option("--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True)
 @click.option("--bridge", metavar="COMMAND", help="The bridge under test; by default the rig's own: see README.")

@@ -121,6 +121,13 @@ def test_a_folder_that_is_there_is_not_taken_again(tmp_path: Path):
     assert [folder.name for folder in run_dirs(tmp_path, ["x", "x", "y"])] == ["x-2", "x-3", "y"]
 
 
+@pytest.mark.timeout(20)
+def test_a_link_to_a_folder_that_is_gone_is_tried_once_and_not_for_ever(tmp_path: Path):
+    (tmp_path / "runs").symlink_to(tmp_path / "unmounted")
+
+    assert list(run_dirs(tmp_path / "runs", ["x"])) == [tmp_path / "runs" / "x"]
+
+
 def test_a_folder_of_runs_means_all_its_runs(tmp_path: Path):
     for name in ("b", "a"):
         (tmp_path / name).mkdir()

@@ -182,6 +182,9 @@ def test_what_a_rig_cannot_run_is_listed_and_running_nothing_is_no_pass(invoke: 
         ["report"],
         ["report", ".", "--format", "paper"],
         ["run", "GOOD", "--profile", "bench"],
+        ["validate", str(ROOT / "harness" / "checks")],  # a folder without a scenario file
+        ["soak", "--minutes", "nan"],
+        ["soak", "--minutes", "1e9"],
         ["frobnicate"],
         ["--no-such-option"],
     ],
@@ -191,6 +194,16 @@ def test_bad_arguments_are_exit_code_3(invoke: Callable[..., Result], arguments:
 
     assert result.exit_code == 3
     assert "Traceback" not in result.output
+
+
+def test_a_folder_without_a_scenario_file_is_no_folder_without_a_problem(invoke: Callable[..., Result], tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("no scenario")
+
+    assert f"{tmp_path} holds no scenario file (*.yaml, *.yml)" in invoke("validate", str(tmp_path)).output
+
+
+def test_a_folder_where_a_scenario_should_be_named_is_told_what_to_name(invoke: Callable[..., Result], tmp_path: Path):
+    assert f"it is a folder: name the files in it, {tmp_path}/*.yaml" in invoke("run", str(tmp_path)).output
 
 
 def test_named_scenarios_of_another_profile_are_named(invoke: Callable[..., Result]):
