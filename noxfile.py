@@ -100,10 +100,10 @@ def tools(session: nox.Session) -> None:
 
 @nox.session
 def local(session: nox.Session) -> None:
-    """Run the smoke scenarios on the local rig: the real programs, built by `nox -s tools` or found on PATH."""
+    """Run the smoke scenarios on the local rig, or what the arguments name; `nox -s tools` builds its programs."""
     install(session, "harness")
     session.run("python", "-m", "harness", "doctor", "--rig", "local")
-    session.run("python", "-m", "harness", "run", *(session.posargs or ("--profile", "smoke", "--rig", "local")))
+    session.run("python", "-m", "harness", "run", "--rig", "local", *(session.posargs or ("--profile", "smoke")))
 
 
 @nox.session
