@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.command_line import cli
 
 ROOT = Path(__file__).parents[2]
 TREE = ("bridge", "harness", "mock_ml_job", "scenarios", "tests")
@@ -73,6 +76,18 @@ def test_who_follows_the_page_word_by_word_gets_what_it_says(page: str, tree: Pa
             assert not missing(said, output), f"$ {command}\n{output}\ndoes not say {missing(said, output)}"
             followed += 1
     assert followed > 5
+
+
+PAGES = sorted(path for pattern in ("*.md", "docs/**/*.md", ".github/workflows/*.yml") for path in ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_command_of_the_harness_that_a_page_shows_has_its_verb_and_its_options(page: Path):
+    for line in re.findall(r"python -m harness ([a-z][^`\n#|(>]*)", page.read_text(encoding="utf-8")):
+        verb, *words = shlex.split(line)
+        assert verb in cli.commands, f"there is no verb {verb}: {line}"
+        known = {name for parameter in cli.commands[verb].params for name in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known, line
 
 
 def test_a_line_that_does_not_come_or_comes_out_of_order_is_found():
