@@ -98,9 +98,12 @@ def _is_stale(settings: Settings, news: News) -> bool:
 def _read(settings: Settings) -> News | None:
     try:
         return wiring.make_intake(settings).take()
-    except (MetricsFileError, SnapshotError) as error:
+    except MetricsFileError as error:
         console.say(f"no snapshot: {error} (METRICS_FILE_PATH says where it is looked for)\n")
-        return None
+    except SnapshotError as error:
+        file = settings.metrics_file_path
+        console.say(f"no snapshot: {file} is no metrics file: {error} (docs/metrics-file.md says what one is)\n")
+    return None
 
 
 def _told(settings: Settings, news: News) -> dict[str, Any]:

@@ -48,6 +48,22 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 """Which model reads which place of the file (indices left out)."""
 
 
+_MAPPING = ("a mapping of keys to values", "write key: value")
+_FORMS = {
+    "string_pattern_mismatch": ("of small letters, digits and single hyphens", "write for example collector-outage"),
+    "too_short": ("a list with something in it", "give one at least"),
+    "string_type": ("a text", "put it in quotes"),
+    "tuple_type": ("a list", "begin each of its lines with a hyphen, or write [a, b]"),
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "int_type": ("a whole number", "write for example 3"),
+    "float_type": ("a number", "write for example 0.5"),
+    "bool_type": ("true or false", "write one of these, without quotes"),
+}
+"""What pydantic calls a value of the wrong form -> what it must be, and how to write that."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing wrong with a scenario file."""
@@ -219,6 +235,9 @@ def _complaint(details: ErrorDetails, variant: _Variant) -> Complaint:
             expected = str(details.get("ctx", {}).get("expected", ""))
             choices = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
             return Complaint(line, f"{where} cannot be {value!r}", nearest(value, choices))
+        case kind if kind in _FORMS:
+            form, mend = _FORMS[kind]
+            return Complaint(line, f"{where} must be {form}, not {details['input']!r:.60}", mend)
         case "value_error":
             return Complaint(line, f"{where}: {details['msg'].removeprefix('Value error, ')}")
         case _:

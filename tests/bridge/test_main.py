@@ -513,6 +513,16 @@ def test_without_a_file_once_and_check_end_with_1(start: Callable[..., Bridge], 
     assert collector.losses == []
 
 
+@pytest.mark.parametrize("command", ["once", "check"])
+def test_a_file_that_is_no_snapshot_is_named_with_what_is_the_matter(
+    start: Callable[..., Bridge], collector: Collector, tmp_path: Path, command: str
+):
+    (tmp_path / "current.json").write_bytes(b"")
+    bridge = start(collector.port, command)
+    assert bridge.ends(20)[0] == 1
+    assert f"{tmp_path / 'current.json'} is no metrics file: empty" in bridge.log()
+
+
 def test_check_prints_what_would_be_exported_and_sends_nothing(
     start: Callable[..., Bridge], collector: Collector, tmp_path: Path
 ):

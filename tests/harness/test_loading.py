@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness import loading
 from harness.loading import ScenarioFileError, load, parse
@@ -229,11 +230,36 @@ def test_a_mistake_in_a_variant_has_the_variants_line_and_one_in_the_base_is_nam
         ("variants: []", "12: variants is no mapping"),
         ("variants: {one: 3}", "12: the variant 'one' is no mapping"),
         ("variants: {one: {name: x}}", "12: a variant has no name key"),
-        ("variants: {One Two: {}}", "12: name: string should match pattern"),
+        (
+            "variants: {One Two: {}}",
+            "12: name must be of small letters, digits and single hyphens, not 'by-hand/One Two'",
+        ),
     ],
 )
 def test_variants_of_the_wrong_form_are_named(variants: str, said: str):
     assert problems(GOOD + variants + "\n")[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("what: 3", "what must be a text, not 3: put it in quotes"),
+        (
+            "timeline: {steady: 3s}",
+            "timeline must be a list, not {'steady': '3s'}: begin each of its lines with a hyphen",
+        ),
+        ("timeline: [x]", "timeline.0 must be a mapping of keys to values, not 'x': write key: value"),
+        ("checks: []", "checks must be a list with something in it, not []: give one at least"),
+        ("job: {epochs: many}", "job.epochs must be a whole number, not 'many': write for example 3"),
+        ("start: {without_folder: maybe}", "start.without_folder must be true or false, not 'maybe'"),
+        ("bridge: {env: {A: 3}}", "bridge.env.A must be a text, not 3: put it in quotes"),
+        ("name: Not so", "name must be of small letters, digits and single hyphens, not 'Not so': write for example"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_told_what_it_must_be_and_how_to_write_it(key: str, said: str):
+    kept = yaml.safe_load(GOOD)
+    kept.update(yaml.safe_load(key))
+    assert any(said in problem for problem in problems(yaml.safe_dump(kept, sort_keys=False)))
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
