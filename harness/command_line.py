@@ -227,7 +227,7 @@ def compare(run_a: Path, run_b: Path, as_json: bool) -> int:
     if as_json:
         click.echo(comparison.as_json(rows), nl=False)
     else:
-        _console().print(comparison.draw(rows))
+        _wide(_console()).print(comparison.draw(rows))
     return int(comparison.worse(rows))
 
 
@@ -288,11 +288,16 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _console() -> Console:
-    console = Console(highlight=False, emoji=False, markup=False)
+def _console(width: int | None = None) -> Console:
+    console = Console(width=width, highlight=False, emoji=False, markup=False)
     if console.width < 1:  # COLUMNS=0 says that nobody knows
         console.width = WIDTH
     return console
+
+
+def _wide(console: Console) -> Console:
+    """Return one on which no column of a table is left out: a narrow screen folds its lines itself."""
+    return console if console.width >= WIDTH else _console(WIDTH)
 
 
 def _command(bridge: str | None, default: Sequence[str]) -> list[str]:
@@ -329,7 +334,7 @@ def _summarise(judgements: Sequence[Judgement], out: Path) -> None:
 
 def _show(console: Console, judgements: Sequence[Judgement]) -> None:
     console.print(Text())
-    console.print(draw(judgements))
+    _wide(console).print(draw(judgements))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -210,13 +211,15 @@ def test_named_scenarios_of_another_profile_are_named(invoke: Callable[..., Resu
     assert "none of these is of the profile bench: good (smoke)" in invoke("run", "GOOD", "--profile", "bench").output
 
 
-@pytest.mark.parametrize("columns", ["0", "80"])
+@pytest.mark.parametrize("columns", ["0", "40", "80"])
 def test_the_table_is_there_however_wide_the_screen_says_to_be(
     invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, columns: str
 ):
     monkeypatch.setenv("COLUMNS", columns)
 
-    assert "exit-clean" in invoke("run", "GOOD").output
+    output = invoke("run", "GOOD").output
+    assert re.search(r"verdict +measured +limit +margin +target$", output, re.MULTILINE)
+    assert re.search(r"exit-clean +PASS +[\d.]+ s +15 +[\d.]+ +1$", output, re.MULTILINE)
 
 
 def test_a_bad_scenario_is_exit_code_3_with_all_problems_and_nothing_is_run(
