@@ -270,7 +270,11 @@ def soak(  # noqa: PLR0917 - click passes by name; the command's options are the
                 found = batch.run_all([plan], jobs=1, run_one=run_one, interrupt=interrupt, watcher=watcher)
                 return found[0] if found else None
 
-            judgement = soak_run.Soak(order, carry_out=carry_out, interrupt=interrupt, say=click.echo).run()
+            try:
+                judgement = soak_run.Soak(order, carry_out=carry_out, interrupt=interrupt, say=click.echo).run()
+            except OSError as error:
+                message = f"no schedule can be written to {out}: {error.strerror}; give another folder with --out"
+                raise click.UsageError(message) from None
         _show(console, [] if judgement is None else [judgement])
     return INTERRUPTED if interrupt.is_set() else batch.exit_code([] if judgement is None else [judgement])
 

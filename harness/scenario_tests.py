@@ -52,11 +52,10 @@ class ScenarioFile(pytest.File):
         """Read the file.
 
         Raises:
-            CollectError: all that is wrong with it, with lines.
-            UsageError: there is no such rig.
+            CollectError: all that is wrong with it, with lines; or there is no such rig.
         """
         if (rig := self.config.getoption("rig")) not in get_args(RigName):
-            raise pytest.UsageError(f"--rig: there is no rig {rig!r}; there are: {', '.join(get_args(RigName))}")
+            raise self.CollectError(f"--rig: there is no rig {rig!r}; there are: {', '.join(get_args(RigName))}")
         try:
             scenarios = load(self.path)
         except ScenarioFileError as error:

@@ -67,10 +67,15 @@ class Soak:
         self._runs = 0
 
     def run(self) -> Judgement | None:
-        """Run the schedule, reduce it where it fails, return its verdict; None: interrupted before there was one."""
+        """Run the schedule, reduce it where it fails, return its verdict; None: interrupted before there was one.
+
+        Raises:
+            OSError: the schedule cannot be written.
+        """
         order = self._order
         timeline = soak.steps(order.seed, 60 * order.minutes)
-        self._say(f"{len(timeline)} faults in about {order.minutes:g} min; repeat it with:\n  {order.repeat_command}")
+        count = "1 fault" if len(timeline) == 1 else f"{len(timeline)} faults"
+        self._say(f"{count} in about {order.minutes:g} min; repeat it with:\n  {order.repeat_command}")
         judgement = self._carry_out(timeline, order.name, "Random faults one after the other, from one seed.")
         if judgement is not None and judgement.verdict is Verdict.FAIL and not self._interrupt.is_set():
             self._reduce(timeline, judgement)

@@ -246,6 +246,16 @@ def test_an_interrupt_ends_with_130_and_keeps_the_record(
     assert len(list((tmp_path / "runs").glob("ctrl-c-*/verdict.json"))) == 1
 
 
+def test_a_soak_that_cannot_write_its_schedule_names_the_mend(invoke: Callable[..., Result], tmp_path: Path):
+    (tmp_path / "gone").symlink_to(tmp_path / "unmounted")
+
+    result = invoke("soak", "--minutes", "0.1", "--out", str(tmp_path / "gone"))
+
+    assert result.exit_code == 3
+    assert "1 fault in about 0.1 min" in result.output
+    assert f"no schedule can be written to {tmp_path / 'gone'}: File exists; give another folder" in result.output
+
+
 def test_the_bridge_command_is_split_as_a_shell_would(invoke: Callable[..., Result], starter: PlayedStarter):
     invoke("run", "GOOD", "--bridge", "python -m 'my bridge' --x")
     invoke("run", "GOOD", "--keep")

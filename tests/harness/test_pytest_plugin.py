@@ -44,8 +44,9 @@ def run(pytester: pytest.Pytester) -> Run:
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
 
-    def call(*arguments: str) -> pytest.RunResult:
-        command = (sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", *arguments)
+    def call(*arguments: str, unprivileged: bool = False) -> pytest.RunResult:
+        bound = (sys.executable, str(ROOT / "harness" / "unprivileged.py")) if unprivileged else ()
+        command = (*bound, sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", *arguments)
         return pytester.run(*command, timeout=60)
 
     pytester._monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -153,6 +154,18 @@ def test_bad_options_are_said_in_a_sentence(pytester: pytest.Pytester, run: Run,
     assert result.ret != 0
     assert said in result.stdout.str() + result.stderr.str()
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert "UsageError" not in result.stdout.str()  # pytest draws no excerpt of our own source
+
+
+def test_a_named_file_that_cannot_be_read_is_said_in_a_sentence(pytester: pytest.Pytester, run: Run):
+    lay(pytester, "mine", folder="elsewhere")
+    path = pytester.path / "elsewhere" / "mine.yaml"
+    path.chmod(0)
+
+    result = run(str(path), unprivileged=True)
+
+    assert "mine.yaml:1: cannot be read: Permission denied" in result.stdout.str()
+    assert "Error: [Errno" not in result.stdout.str()
 
 
 def test_ctrl_c_ends_the_run_in_order_and_keeps_its_record(pytester: pytest.Pytester, run: Run):
