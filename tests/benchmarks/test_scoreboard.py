@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +154,9 @@ def test_a_folder_without_runs_and_a_damaged_record_end_with_what_is_wrong(tmp_p
 def test_a_page_that_is_nowhere_is_named(tmp_path: Path):
     with pytest.raises(SystemExit, match=r"nowhere\.md cannot be read"):
         put_into(tmp_path / "nowhere.md", "new\n")
+
+
+def test_the_command_that_readme_shows_names_the_folder_that_it_needs():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"`python -m benchmarks\.scoreboard([^`]*)`", readme)
+    assert words == " runs/contest"
