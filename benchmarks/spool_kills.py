@@ -130,8 +130,8 @@ class Rig:
 
     def up(self) -> None:
         """Start sink and relay."""
-        sink = self._helper("sink", "--out", str(self.folder / "exports.jsonl"))
-        self.port = self._helper("relay", "--upstream", str(sink), "--out", str(self.folder / "wire.jsonl"))
+        sink = self._child("sink", "--out", str(self.folder / "exports.jsonl"))
+        self.port = self._child("relay", "--upstream", str(sink), "--out", str(self.folder / "wire.jsonl"))
         self.write(0.5)
 
     def write(self, loss: float) -> None:
@@ -173,7 +173,7 @@ class Rig:
                 arrived += [(export["t"], points) for points in _by_tick(export["points"])]
         return arrived
 
-    def _helper(self, role: str, *arguments: str) -> int:
+    def _child(self, role: str, *arguments: str) -> int:
         ours, theirs = socket.socketpair()
         command = (sys.executable, "-m", f"harness.observers.{role}", *arguments, "--control-fd", str(theirs.fileno()))
         with theirs:
