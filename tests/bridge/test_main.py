@@ -30,6 +30,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
 from bridge import wiring
 from bridge.settings import Settings
 from bridge.stop import Stop
+from tests.alone import alone
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests" / "fixtures" / "metrics_file" / "complete.json"
@@ -796,9 +797,10 @@ def test_a_ctrl_c_while_a_command_is_imported_costs_no_traceback():
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
-def test_where_its_packages_are_missing_it_names_the_mend():
+def test_where_its_packages_are_missing_it_names_the_mend(tmp_path: Path):
     bare = [sys.executable, "-S", "-m", "bridge"]  # -S: without site-packages
-    done = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    path = os.environ | {"PYTHONPATH": str(alone("bridge", tmp_path))}
+    done = subprocess.run(bare, cwd=tmp_path, env=path, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert "is not installed: pip install" in done.stderr
     assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mock_ml_job.writer import WRITE_MODES
+from tests.alone import alone
 
 ROOT = Path(__file__).parents[2]
 Start = Callable[..., "Program"]
@@ -178,16 +179,17 @@ def test_wrong_settings_are_all_named_and_the_exit_code_is_2(start: Start):
     ]
 
 
-def test_without_scikit_learn_the_training_names_the_extra_and_the_exit_code_is_2(start: Start):
+def test_without_scikit_learn_the_training_names_the_extra_and_the_exit_code_is_2(start: Start, tmp_path: Path):
     # -S leaves out the installed packages.
-    program = start("train", python=(sys.executable, "-S"))
+    program = start("train", python=(sys.executable, "-S"), PYTHONPATH=str(alone("mock_ml_job", tmp_path)))
     assert program.exit_code() == 2
     assert "pip install 'ml-metrics-bridge[harness]'" in program.stderr
     assert "Traceback" not in program.stderr
 
 
-def test_the_mock_job_needs_nothing_but_the_standard_library(start: Start):
-    program = start("mock", python=(sys.executable, "-S"), WRITE_INTERVAL="0", TOTAL_EPOCHS="1")
+def test_the_mock_job_needs_nothing_but_the_standard_library(start: Start, tmp_path: Path):
+    path = str(alone("mock_ml_job", tmp_path))
+    program = start("mock", python=(sys.executable, "-S"), PYTHONPATH=path, WRITE_INTERVAL="0", TOTAL_EPOCHS="1")
     assert program.exit_code() == 0
 
 
