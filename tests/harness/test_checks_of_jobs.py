@@ -286,6 +286,24 @@ def test_a_first_value_that_never_came_is_found_where_there_was_time_for_it():
     assert judged("values-after-start", brief).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("ended", "verdict"), [(2.4, Verdict.INCONCLUSIVE), (2.6, Verdict.FAIL)])
+def test_a_silent_bridge_is_proven_silent_after_two_intervals(ended: float, verdict: Verdict):
+    record = replace(complete(), exports=(), phases=(), events=(process(0.1, "started", pid=1),))
+    record = replace(record, meta=replace(record.meta, ended=ended))
+    assert judged("values-after-start", record, at_most=1).verdict is verdict
+
+
+def test_an_end_of_the_gauges_that_the_sink_refused_is_none():
+    record = stale()
+    refused = tuple(replace(one, answered="UNAVAILABLE") if one.t == 10.0 else one for one in record.exports)
+    fails("gauges-end", replace(record, exports=refused), "5 gauges did not end", at_most=6)
+
+
+def test_only_the_named_faults_are_asked_for_the_end_of_the_gauges():
+    assert judged("gauges-end", stale(), during=["outage"]).verdict is Verdict.PASS
+    assert judged("gauges-end", stale(), during=["another"]).verdict is Verdict.INCONCLUSIVE
+
+
 def test_the_first_value_counts_from_the_later_of_bridge_and_write():
     assert judged("values-after-start", complete()).measured == pytest.approx(0.52)
     late = replace(complete(), events=(process(0.9, "started", pid=10), *complete().events[1:]))

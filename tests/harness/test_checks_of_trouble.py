@@ -59,6 +59,14 @@ def test_a_call_a_second_is_no_hammering_and_four_are():
     assert result.measured == pytest.approx(4.0)
 
 
+def test_calls_count_together_within_five_seconds_and_no_longer():
+    def rate(*times: float) -> float | None:
+        return judged("call-rate", good(exports=tuple(export(t, [newest(t)]) for t in times))).measured
+
+    assert rate(6.0, 11.5) == pytest.approx(0.2)
+    assert rate(6.0, 10.5) == pytest.approx(0.4)
+
+
 def test_a_short_burst_after_a_failure_is_no_hammering():
     burst = [export(10.02 + number / 100, [], answered="UNAVAILABLE") for number in range(4)]
     quiet = [one for one in exports() if not 10 < one.t < 14]
