@@ -62,7 +62,8 @@ def _after(figure: Figure, record: RunRecord, spec: CheckSpec, usual: float, spa
 CHECKS = tuple(
     Check(
         f"{figure.name}-return",
-        f"from a fault's heal until {figure.what}: as before the first fault, and so for `stable_for` (3 s)",
+        f"from a fault's heal until {figure.what}: as before the first fault, and so for `stable_for` "
+        f"({STABLE_SECONDS:g} s)",
         "s",
         partial(returns, figure, slack),
         samples_min=5,

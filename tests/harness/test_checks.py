@@ -438,7 +438,11 @@ def test_exit_clean_fails_on_another_exit_code():
 
     result = fails("exit-clean", good(events=events))
     assert "exit code 1 instead of 0" in result.reason
-    assert (result.measured, result.margin) == (None, None)  # a wrong end that came soon has kept nothing
+    assert (result.samples, result.measured, result.margin) == (
+        1,
+        None,
+        None,
+    )  # a wrong end that came soon has kept nothing
 
 
 def test_exit_clean_is_inconclusive_where_nobody_saw_the_code():
@@ -466,7 +470,9 @@ def test_exit_clean_fails_when_the_end_takes_longer_than_promised():
 def test_exit_clean_fails_when_the_bridge_ended_unasked():
     events = (process(1.0, "ready"), process(7.5, "exited", exit_code=0))
 
-    assert "before it was asked" in fails("exit-clean", good(events=events)).reason
+    result = fails("exit-clean", good(events=events))
+    assert "before it was asked" in result.reason
+    assert result.samples == 1
 
 
 # --- what the checks stand on
