@@ -104,6 +104,8 @@ def test_too_short_and_too_few_samples_give_no_blocks():
     assert statistics.medians_of_blocks(enough) is not None
     assert statistics.medians_of_blocks([]) is None
     assert statistics.medians_of_blocks(over([1.0] * 200, (SLOPE_SECONDS_MIN - 1) / 200)) is None
+    short = over([1.0] * 200, (SLOPE_SECONDS_MIN - 1) / 200)
+    assert statistics.medians_of_blocks([(t + 1000.0, value) for t, value in short]) is None, "however late it is"
     few = SLOPE_BLOCKS * SAMPLES_A_BLOCK_MIN - 1
     assert statistics.medians_of_blocks(over([1.0] * few, 10.0)) is None
 
