@@ -149,13 +149,17 @@ def test_a_killed_job_leaves_its_ledger_up_to_its_last_write(start: Start):
 
 @pytest.mark.parametrize("mode", WRITE_MODES)
 def test_a_write_costs_little_enough_for_1000_a_second(start: Start, mode: str):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    program = start("mock", WRITE_INTERVAL="0", TOTAL_EPOCHS="30", BATCHES_PER_EPOCH="100", JOB_WRITE_MODE=mode)
-    assert program.exit_code(within=60) == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert len(program.writes) == 3001
-    assert cpu_seconds / 3001 < 0.0005  # half a core at 1000 a second, and the start of Python is in it
+    def cpu_seconds(number: int) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        program = start("mock", WRITE_INTERVAL="0", TOTAL_EPOCHS="30", BATCHES_PER_EPOCH="100", JOB_WRITE_MODE=mode)
+        assert program.exit_code(within=60) == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert len(program.writes) == 3001 * number
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # Half a core at 1000 a second, and the start of Python is in it. The least of three: whatever else a machine does
+    # can only add, and beside a busy neighbour half as much again was seen.
+    assert min(cpu_seconds(number) for number in (1, 2, 3)) / 3001 < 0.0005
 
 
 def test_a_real_training_reaches_a_good_accuracy_and_its_last_state_is_in_the_file(start: Start):
