@@ -99,6 +99,13 @@ def test_a_leak_larger_than_the_noise_is_found_and_noise_alone_under_the_floor_n
     assert growth([base + small for small in noise], floor=1.0) == 0
 
 
+def test_blocks_are_the_same_however_late_their_samples_begin():
+    rising = over([float(number) for number in range(200)])
+    assert statistics.medians_of_blocks([(t + 1000.0, value) for t, value in rising]) == pytest.approx(
+        statistics.medians_of_blocks(rising)
+    )
+
+
 def test_too_short_and_too_few_samples_give_no_blocks():
     enough = over([1.0] * 200)
     assert statistics.medians_of_blocks(enough) is not None
