@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
-from harness.checks import CHECKS
+from harness.checks import CHECKS, CheckResult, Verdict
 from harness.command_line import cli
 from harness.reports import check_page
 
@@ -29,3 +31,11 @@ def test_each_check_has_one_line_with_its_least_samples_and_what_it_may_be_asked
     assert "`pattern`" in by_name["log-absent"]
     assert "(% of one core)" in by_name["cpu-percent"]
     assert by_name["cpu-percent"].endswith("| its scenario runs by itself |")
+
+
+def test_what_a_check_is_made_of_and_gives_cannot_be_changed_afterwards():
+    given = CheckResult("alive", "never down", Verdict.PASS, 0, "ends", 0, None, 1, 1, "It lived.")
+    for made in (*CHECKS.values(), given):
+        for field in fields(made):
+            with pytest.raises(FrozenInstanceError):
+                setattr(made, field.name, getattr(made, field.name))
