@@ -100,4 +100,5 @@ def _no_such(word: str, known: Sequence[Entry]) -> str:
         return f"no scenario has the tag {word.removeprefix(_TAG)!r}: {nearest(word.removeprefix(_TAG), tags)}"
     if os.path.isdir(word):  # noqa: PTH112 - Path.is_dir raises where it may not look
         return f"there is no scenario {word!r}, and it is a folder: name the files in it, {Path(word) / '*.yaml'}"
-    return f"there is no scenario {word!r}: {nearest(word, [entry.scenario.name for entry in known])}"
+    hint = nearest(word, [entry.scenario.name for entry in known], listed="`python -m harness list` shows all")
+    return f"there is no scenario {word!r}: {hint}"

@@ -52,8 +52,6 @@ BAD_ARGUMENTS = 3
 HARNESS_ERROR = 4
 INTERRUPTED = 130
 _SEED_MAX = 2**31
-_SOAK_MINUTES_MAX = 7 * 24 * 60
-"""A week: the schedule of a soak is made and written before it begins."""
 
 
 class _Verbs(click.Group):
@@ -161,7 +159,7 @@ def run(  # noqa: PLR0917 - click passes by name; the command's options are thes
     """Run scenarios (all of the smoke profile by default) and give their verdicts."""
     chosen = select(words, profile=profile, folder=scenario_folder())
     starter: Starter = context.obj or Starter()
-    command = _command(bridge, starter.bridge_command(rig))
+    command = _command(bridge, starter, rig)
     seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
     skipped = {entry.scenario.name: reason for entry in chosen if (reason := starter.why_not(entry.scenario, rig))}
     plans = _plans([entry for entry in chosen if entry.scenario.name not in skipped], rig, seed, repeat, out)
@@ -247,7 +245,7 @@ def mutants(names: tuple[str, ...], jobs: int | None, out: Path) -> int:
 
 @cli.command()
 @click.pass_context
-@click.option("--minutes", type=click.FloatRange(min=0.1, max=_SOAK_MINUTES_MAX), default=5.0, show_default=True,
+@click.option("--minutes", type=click.FloatRange(min=0.1, max=soak_run.MINUTES_MAX), default=5.0, show_default=True,
               callback=_numbered, help="About how long, a week at most.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), help="Of the faults; by default a new one, which is shown.")
 @click.option("--rig", type=click.Choice(get_args(RigName)), default="embedded", show_default=True)
@@ -260,7 +258,7 @@ def soak(  # noqa: PLR0917 - click passes by name; the command's options are the
     """Break things at random from one seed; where it fails, find the fewest faults that still do."""
     starter: Starter = context.obj or Starter()
     seed = random.SystemRandom().randrange(_SEED_MAX) if seed is None else seed
-    order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge, starter.bridge_command(rig))), out)
+    order = soak_run.Order(seed, minutes, rig, tuple(_command(bridge, starter, rig)), out)
     run_one = functools.partial(starter.carry_out, bridge_command=order.bridge_command, keep=False)
     console, interrupt = _console(), threading.Event()
     with _signals_set(interrupt):
@@ -304,15 +302,17 @@ def _wide(console: Console) -> Console:
     return console if console.width >= WIDTH else _console(WIDTH)
 
 
-def _command(bridge: str | None, default: Sequence[str]) -> list[str]:
+def _command(bridge: str | None, starter: Starter, rig: RigName) -> list[str]:
     if bridge is None:
-        return list(default)
+        return list(starter.bridge_command(rig))
     try:
         words = shlex.split(bridge)
     except ValueError as error:
         raise click.BadParameter(f"{bridge!r}: {error}", param_hint="--bridge") from None
     if not words:
         raise click.BadParameter("the command is empty", param_hint="--bridge")
+    if objection := starter.objection(rig, words):
+        raise click.BadParameter(objection, param_hint="--bridge")
     return words
 
 

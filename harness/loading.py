@@ -30,8 +30,8 @@ from harness.scenario import (
 )
 from harness.yaml_lines import Complaint, Document
 
-SIZE_MAX_BYTES = 256 * 1024
-"""A scenario is a page of text; a file beyond this is none."""
+SIZE_MAX_BYTES = 4 * 1024 * 1024
+"""A scenario is a page of text, the longest a week of random faults (3.1 MB); a file beyond this is none."""
 
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Scenario,
@@ -98,7 +98,7 @@ def load(path: Path) -> tuple[Scenario, ...]:
     except OSError as error:
         raise ScenarioFileError([Problem(str(path), 1, f"cannot be read: {error.strerror}")]) from None
     if len(data) > SIZE_MAX_BYTES:
-        mend = f"at most {SIZE_MAX_BYTES // 1024} KiB"
+        mend = f"at most {SIZE_MAX_BYTES // 1024**2} MiB"
         raise ScenarioFileError([Problem(str(path), 1, "the file is too large for a scenario", mend)])
     try:
         text = data.decode("utf-8-sig")

@@ -52,12 +52,12 @@ class Objection:
     mend: str = ""
 
 
-def nearest(word: str, choices: Sequence[str]) -> str:
-    """Return a hint: the word that was probably meant, else all that there are."""
+def nearest(word: str, choices: Sequence[str], *, listed: str = "") -> str:
+    """Return a hint: the word that was probably meant, else all that there are; ``listed`` instead, where given."""
     close = difflib.get_close_matches(word, choices, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known here: {', '.join(sorted(choices))}" if choices else ""
+    return listed or (f"known here: {', '.join(sorted(choices))}" if choices else "")
 
 
 def objections(scenario: Scenario, promises: Promises | None = None) -> list[Objection]:

@@ -17,6 +17,9 @@ from harness.record_folder import load as load_record
 from harness.scenario import RigName
 from harness.verdict import Judgement
 
+MINUTES_MAX = 7 * 24 * 60
+"""A week: the schedule of a soak is made and written before it begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

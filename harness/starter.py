@@ -45,6 +45,10 @@ class Starter:
         """Return the bridge under test where the user names none; empty where there is no such rig."""
         return self._rigs[rig].bridge_command if rig in self._rigs else ()
 
+    def objection(self, rig: RigName, command: Sequence[str]) -> str | None:
+        """Return why no run on this rig can have this bridge, with the mend; None: nothing is known against it."""
+        return self._rigs[rig].objection(command) if rig in self._rigs else None
+
     def carry_out(
         self,
         plan: Plan,

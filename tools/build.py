@@ -7,6 +7,7 @@ A program whose recipe has not changed since it was built is left alone. Exit: 0
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
@@ -97,8 +98,12 @@ def recipe(pin: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def main(target: Path) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Build what is missing, one after the other, with its time."""
+    parser = argparse.ArgumentParser(prog="python tools/build.py", description="Builds the real programs with Go.")
+    parser.add_argument("target", nargs="?", type=Path, default=Path(".tools/bin"), metavar="FOLDER",
+                        help="where the programs go; by default .tools/bin")  # fmt: skip
+    target = parser.parse_args(arguments).target.absolute()
     if shutil.which("go") is None:
         print("tools: Go is missing: install Go 1.24 or newer, or put the programs on PATH yourself", file=sys.stderr)
         return 1
@@ -127,4 +132,4 @@ def main(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1] if len(sys.argv) > 1 else ".tools/bin").absolute()))
+    raise SystemExit(main())

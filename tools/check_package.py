@@ -8,6 +8,7 @@ that is on PATH or among pyenv's is tried, the running one always. Exit: 0 all h
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -131,9 +132,11 @@ def run_the_tests(programs: Path, at: Path) -> str:
     return said.splitlines()[-1]
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Build, look, install, use. Returns the exit code."""
-    with_tests = "--tests" in sys.argv[1:]
+    parser = argparse.ArgumentParser(prog="python tools/check_package.py", description="Tries sdist and wheel.")
+    parser.add_argument("--tests", action="store_true", help="run the tests of bridge and job on each wheel, too")
+    with_tests = parser.parse_args(arguments).tests
     with tempfile.TemporaryDirectory(prefix="package-") as name:
         work = Path(name)
         try:

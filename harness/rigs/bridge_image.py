@@ -37,5 +37,5 @@ def parse(command: Sequence[str]) -> BridgeImage:
         return BridgeImage(IMAGE, tuple(command), ())
     name = first.removeprefix(_PREFIX)
     if not name:
-        raise RigError("--bridge names no image: write for example image:my-bridge:1.0")
+        raise RigError("it names no image: write for example image:my-bridge:1.0")
     return BridgeImage(name, None, tuple(rest))

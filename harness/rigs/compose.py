@@ -256,6 +256,14 @@ class Compose(Embedded):
                 self._seen = time.monotonic(), (*super().lacking(), *self._lacking())
             return self._seen[1]
 
+    def objection(self, command: Sequence[str]) -> str | None:
+        """Only of an image's form: what is in it is seen where it is started."""
+        try:
+            bridge_image.parse(command)
+        except RigError as problem:
+            return str(problem)
+        return None
+
     def up(self, setting: Setting) -> ComposeStanding:
         """Make network and containers; start sink, Collector, Prometheus where it is asked for, relay and Toxiproxy."""
         return ComposeStanding(setting, self._job_command, self._engine, self._services(), self._call_seconds)

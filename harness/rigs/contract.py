@@ -111,6 +111,10 @@ class Rig(Protocol):
         """What this machine lacks for it, each with how to get it; empty: runs can be made."""
         ...
 
+    def objection(self, command: Sequence[str]) -> str | None:
+        """Why nothing that this command line names can be the bridge here, with the mend; None: nothing against it."""
+        ...
+
     def up(self, setting: Setting) -> Standing:
         """Put it up for one run.
 

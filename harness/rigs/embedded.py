@@ -284,6 +284,12 @@ class Embedded:
             return ()
         return ("Linux 5.4 or later (pidfd): run in a container or a virtual machine",)
 
+    def objection(self, command: Sequence[str]) -> str | None:
+        """It starts the bridge as a process of this machine."""
+        if shutil.which(command[0], path=child_environment({})["PATH"]):
+            return None
+        return f"no program {command[0]!r} on PATH; {how_to_name(command[0])}"
+
     def up(self, setting: Setting) -> EmbeddedStanding:
         """Start sink and relay."""
         return EmbeddedStanding(setting, self._job_command)

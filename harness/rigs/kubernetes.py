@@ -283,6 +283,14 @@ class Kubernetes:
         except KubectlError:
             return ()
 
+    def objection(self, command: Sequence[str]) -> str | None:
+        """Only of an image's form: what is in it is seen where it is started."""
+        try:
+            parse(command)
+        except RigError as problem:
+            return str(problem)
+        return None
+
     def up(self, setting: Setting) -> KubernetesStanding:
         """Make a namespace, and put up everything but the Job."""
         return KubernetesStanding(setting)

@@ -96,6 +96,9 @@ class PlayedStarter:
     def bridge_command(self, rig: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "bridge") if rig == "embedded" else (f"bridge-of-{rig}",)
 
+    def objection(self, rig: str, command: Sequence[str]) -> str | None:
+        return f"the rig {rig} has no program 'gone'; check the command" if command[0] == "gone" else None
+
     def carry_out(
         self,
         plan: Plan,
@@ -178,6 +181,8 @@ def test_what_a_rig_cannot_run_is_listed_and_running_nothing_is_no_pass(invoke: 
         ["run", "--jobs", "0"],
         ["run", "GOOD", "--bridge", ""],
         ["run", "GOOD", "--bridge", "a 'b"],
+        ["run", "GOOD", "--bridge", "gone --x"],
+        ["soak", "--minutes", "0.1", "--bridge", "gone --x"],
         ["judge", "no-such-folder"],
         ["judge", "."],
         ["report"],
@@ -254,6 +259,17 @@ def test_a_soak_that_cannot_write_its_schedule_names_the_mend(invoke: Callable[.
     assert result.exit_code == 3
     assert "1 fault in about 0.1 min" in result.output
     assert f"no schedule can be written to {tmp_path / 'gone'}: File exists; give another folder" in result.output
+
+
+def test_a_bridge_that_there_is_not_is_said_once_and_before_any_run(
+    invoke: Callable[..., Result], starter: PlayedStarter, tmp_path: Path
+):
+    result = invoke("run", "GOOD", "DIES", "--bridge", "gone --x")
+
+    assert result.exit_code == 3
+    assert result.output.count("the rig embedded has no program 'gone'; check the command") == 1
+    assert not starter.started
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_bridge_command_is_split_as_a_shell_would(invoke: Callable[..., Result], starter: PlayedStarter):

@@ -298,6 +298,20 @@ def test_a_bridge_that_there_is_not_is_an_error_that_names_it(one_run: OneRun, s
     assert "no-such-bridge" in load(one_run.run_dir).meta.error
 
 
+def test_a_rig_objects_to_a_command_that_it_cannot_start():
+    assert (
+        RIGS["embedded"].objection(["no-such-bridge", "--x"])
+        == "no program 'no-such-bridge' on PATH; check the command"
+    )
+    assert "an image needs --rig compose" in str(RIGS["local"].objection(["image:mine:1"]))
+    for name in ("compose", "kubernetes"):
+        assert "names no image" in str(RIGS[name].objection(["image:"]))
+        assert RIGS[name].objection(["image:mine:1", "--x"]) is None
+        assert RIGS[name].objection(["a-program-of-the-image"]) is None
+    for name in ("embedded", "local"):  # the PATH is the child's: this Python's folder stands first
+        assert RIGS[name].objection(["python", "-m", "bridge"]) is None
+
+
 def test_a_job_that_ends_by_itself_is_waited_for(one_run: OneRun, short: Callable[..., Scenario]):
     job = {"write_period": 0.1, "epochs": 1, "batches_per_epoch": 25, "ends_by_itself": True}
     one_run(short(job=job, timeline=[{"steady": 0.1}]))

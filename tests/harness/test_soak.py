@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import soak
+from harness import loading, soak, soak_run
 from harness.checks import CheckResult, Verdict
 from harness.faults import FAULTS, problems_of
 from harness.rigs import RIGS
@@ -49,6 +49,11 @@ def test_a_schedule_is_a_valid_scenario_of_about_the_length_asked_for(seed: int)
 
 def test_a_schedule_without_faults_is_a_valid_scenario_too():
     assert soak.scenario(soak.document([], name="soak-1", what="Nothing is broken."), name="soak-1.yaml")
+
+
+def test_the_schedule_of_the_longest_soak_can_be_run_again_by_its_file():
+    text = soak.document(soak.steps(1, 60 * soak_run.MINUTES_MAX), name="soak-1", what="Random faults.")
+    assert len(text.encode()) < loading.SIZE_MAX_BYTES
 
 
 @given(st.integers(min_value=2, max_value=12), st.data())
