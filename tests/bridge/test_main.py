@@ -72,13 +72,9 @@ class Collector(MetricsServiceServicer):
         self._server.stop(None).wait(5)
 
 
-def caught(pid: int, number: signal.Signals, which: str = "SigCgt") -> bool:
-    found = re.search(rf"^{which}:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+def caught(pid: int, number: signal.Signals) -> bool:
+    found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
-
-
-def pending(pid: int, number: signal.Signals) -> bool:
-    return caught(pid, number, "SigPnd") or caught(pid, number, "ShdPnd")
 
 
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
@@ -453,10 +449,14 @@ def test_a_reader_of_the_log_that_stalls_delays_neither_deliveries_nor_the_end(c
 def test_a_second_signal_ends_it_at_once_whoever_reads_its_log(refused_port: int):
     with behind_a_full_pipe(refused_port, FIXTURE, BRIDGE_SHUTDOWN_BUDGET="60") as bridge:
         wait_until(lambda: caught(bridge.pid, signal.SIGTERM), within=20, what="the handler")
-        bridge.terminate()
-        wait_until(lambda: not pending(bridge.pid, signal.SIGTERM), within=20, what="the first one was taken")
-        bridge.terminate()
-        assert bridge.wait(10) == 128 + signal.SIGTERM
+
+        def ended() -> bool:
+            # Two signals that come while Python cannot look (a long import) are one to it: a later one is the second.
+            bridge.terminate()
+            return bridge.poll() is not None
+
+        wait_until(ended, within=30, what="an end in the middle of the budget")
+        assert bridge.wait() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("state", STREAMS)
