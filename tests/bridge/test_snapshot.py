@@ -183,8 +183,8 @@ def test_bytes_that_are_no_snapshot_are_refused_for_the_reason_of_the_contract(n
 
 def test_the_refusal_names_the_place():
     with pytest.raises(SnapshotError) as refused:
-        parse(reading(b'{"a": 1, }'))
-    assert refused.value.position == 9
+        parse(reading(b'{"a": 1, "b": one}'))
+    assert refused.value.position == 14
     assert "position 9" in str(refused.value)
 
 
