@@ -185,7 +185,7 @@ def test_the_refusal_names_the_place():
     with pytest.raises(SnapshotError) as refused:
         parse(reading(b'{"a": 1, "b": one}'))
     assert refused.value.position == 14
-    assert "position 9" in str(refused.value)
+    assert "position 14" in str(refused.value)
 
 
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
