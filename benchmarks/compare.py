@@ -1,5 +1,7 @@
 """Is B worse than A? Both run at once, A twice, again and again in another order: what A differs from A is the noise.
 
+Where that noise leaves it open, more rounds are made: twice as many as asked for, and at last three times.
+
     python -m benchmarks.compare [--rounds 6] [--seconds 10] [--b "-m harness.mutants.ticks_slowly"] [--b-tree FOLDER]
     python -m benchmarks.compare --prove 10 [--out FILE]
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import statistics
 import sys
@@ -23,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.arguments import positive_count, positive_seconds
+from benchmarks.ending import ended_in_order
 from benchmarks.footprint import BRIDGE, ROOT, Bench, EndedError, Footprint
 from harness import provenance
 from harness.mutants import WORSE
@@ -32,11 +36,16 @@ FIGURES = {"rss_mib": 0.02, "cpu_percent": 0.25}
 """Figure -> by what share of A's it may differ at least before it is called worse: less is nothing that one would act
 on, however quiet the machine."""
 NOISE_FACTOR = 2.0
-"""A few rounds see only a part of the noise."""
-ROUNDS_FOR_AN_OUTLIER = 6
-"""B has to lie beyond both A in every round; from so many rounds on in all but one. By chance it does in 2 of 100."""
-NOISE_SHARE_MAX = {"rss_mib": 0.1, "cpu_percent": 0.3}
-"""Where A differs from itself by more than this share of it, the machine is too busy to tell."""
+"""Of the noise of one round, at six rounds: three standard errors of the median of so many. More rounds see less of it,
+by the square root of their number."""
+_ROUNDS_OF_FACTOR = 6
+CHANCE_MAX = 0.04
+"""B has to lie beyond both A in so many rounds that chance, which puts it there in one of three, would do it this
+seldom: in all of up to five, in five of six, in 8 of 12, in 11 of 18."""
+ROUNDS_TIMES_MAX = 3
+"""What three times the rounds cannot tell is not told: it is a busy machine's fault, and an hour is long."""
+MARGIN_SHARE_MAX = {"rss_mib": 0.1, "cpu_percent": 0.35}
+"""Where the margin is a larger share of A than this, the machine is too busy to say that nothing changed."""
 UNCHANGED = "unchanged"
 EXPECTED = {"ticks_slowly": "cpu_percent", "weighs_more": "rss_mib"}
 
@@ -52,6 +61,7 @@ class Finding:
     """B less A, the median of the rounds' differences."""
     noise: float
     """The median difference of A from A in a round."""
+    rounds: int
     margin: float
     """Beyond it B is worse."""
     said: str
@@ -64,24 +74,54 @@ def finding(figure: str, a: Sequence[float], again: Sequence[float], b: Sequence
     by = statistics.median(theirs - ours for theirs, ours in zip(b, pairs, strict=True))
     noise = statistics.median(abs(one - other) for one, other in zip(a, again, strict=True))
     level = statistics.median(pairs)
-    margin = max(NOISE_FACTOR * noise, FIGURES[figure] * level)
+    noise_left = noise * math.sqrt(_ROUNDS_OF_FACTOR / len(pairs))
+    margin = max(NOISE_FACTOR * noise_left, FIGURES[figure] * level)
     beyond = "worse" if by > margin else "better" if by < -margin else ""
     rounds = list(zip(a, again, b, strict=True))
     agreeing = sum(theirs > max(one, other) if by > 0 else theirs < min(one, other) for one, other, theirs in rounds)
-    agreed = agreeing >= len(rounds) - (len(rounds) >= ROUNDS_FOR_AN_OUTLIER)
-    quiet = noise <= NOISE_SHARE_MAX[figure] * level
+    agreed = agreeing >= agreeing_min(len(rounds))
+    quiet = margin <= MARGIN_SHARE_MAX[figure] * level
     said = beyond if beyond and agreed else "same" if quiet and not beyond else "unknown"
-    return Finding(figure, level, statistics.median(b), by, noise, margin, said)
+    return Finding(figure, level, statistics.median(b), by, noise, len(rounds), margin, said)
+
+
+def agreeing_min(rounds: int) -> int:
+    """In how many of so many rounds B has to lie beyond both A: the fewest that are no chance, else all."""
+
+    def by_chance(least: int) -> float:
+        ways = [math.comb(rounds, hits) * 2.0 ** (rounds - hits) for hits in range(least, rounds + 1)]
+        return sum(ways) / 3.0**rounds
+
+    return next((least for least in range(rounds) if by_chance(least) <= CHANCE_MAX), rounds)
 
 
 def measured(
     bench: Bench, others: Mapping[str, Sequence[str]], *, rounds: int, seconds: float, trees: Mapping[str, Path]
 ) -> dict[str, list[Finding]]:
-    """Run A, A and all others side by side; gives the findings by the others' names."""
+    """Run A, A and all others side by side; gives the findings by the others' names.
+
+    Args:
+        bench: what they run on.
+        others: the arguments of each, by its name.
+        rounds: of a block; where one leaves something unknown another follows, up to ``ROUNDS_TIMES_MAX`` of them.
+        seconds: of each round, after the warm-up.
+        trees: the source tree of those that have one of their own.
+    """
     commands: dict[str, Sequence[str]] = {"a": BRIDGE, "again": BRIDGE, **others}
     names = list(commands)
     seen: dict[str, list[Footprint]] = {name: [] for name in names}
-    for number in range(rounds):
+
+    def findings() -> dict[str, list[Finding]]:
+        def values(name: str, figure: str) -> list[float]:
+            return [getattr(one, figure) for one in seen[name]]
+
+        a, again = ({figure: values(name, figure) for figure in FIGURES} for name in ("a", "again"))
+        return {
+            name: [finding(figure, a[figure], again[figure], values(name, figure)) for figure in FIGURES]
+            for name in others
+        }
+
+    for number in range(rounds * ROUNDS_TIMES_MAX):
         shift = number % len(names)
         order = names[shift:] + names[:shift]
         found = bench.side_by_side(
@@ -89,16 +129,10 @@ def measured(
         )
         for name, one in zip(order, found, strict=True):
             seen[name].append(one)
-
-    def values(name: str, figure: str) -> list[float]:
-        return [getattr(one, figure) for one in seen[name]]
-
-    return {
-        name: [
-            finding(figure, values("a", figure), values("again", figure), values(name, figure)) for figure in FIGURES
-        ]
-        for name in others
-    }
+        told = (number + 1) % rounds == 0 and {one.said for each in findings().values() for one in each}
+        if told and "unknown" not in told:
+            break
+    return findings()
 
 
 def proven(name: str, findings: Sequence[Finding]) -> bool | None:
@@ -150,7 +184,7 @@ def _say(name: str, findings: Sequence[Finding]) -> None:
     for one in findings:
         sys.stdout.write(
             f"{name:16} {one.figure:12} A {one.a:8.3f}  B {one.b:8.3f}  by {one.by:+8.3f}  A/A {one.noise:.3f}  "
-            f"margin {one.margin:.3f}  {one.said}\n"
+            f"of {one.rounds}  margin {one.margin:.3f}  {one.said}\n"
         )
     sys.stdout.flush()
 
@@ -178,7 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.out:
             given.out.parent.mkdir(parents=True, exist_ok=True)
             given.out.unlink(missing_ok=True)  # an older comparison is not to stand for this one, should it break off
-        with tempfile.TemporaryDirectory() as folder, closing(Bench(given.python, Path(folder))) as bench:
+        with (
+            ended_in_order(),
+            tempfile.TemporaryDirectory() as folder,
+            closing(Bench(given.python, Path(folder))) as bench,
+        ):
             code, told = prove(bench, given) if given.prove else beside(bench, given)
         if given.out:
             commit = provenance.commit()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import emptied, positive_count
+from benchmarks.ending import ended_in_order
 from benchmarks.footprint import Bench, EndedError
 from benchmarks.growth.fit import Growth, table
 from benchmarks.growth.processes import NotMeasuredError, by_ticks, of_processes
@@ -71,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     emptied(parser, given.out)
     try:
-        with tempfile.TemporaryDirectory() as folder, closing(Bench(sys.executable, Path(folder))) as bench:
+        with (
+            ended_in_order(),
+            tempfile.TemporaryDirectory() as folder,
+            closing(Bench(sys.executable, Path(folder))) as bench,
+        ):
             curves = measured(bench, given)
             of_ticks, slope = by_ticks(bench, given.ticks)
     except (NotMeasuredError, EndedError, WaitedTooLongError, OSError) as error:

@@ -23,6 +23,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.arguments import count_or_none, emptied, positive_count
+from benchmarks.ending import ended_in_order
 from benchmarks.load.stack import SCRAPE_SECONDS, Stack
 from benchmarks.load.step import Order, Row, as_dict, knee, row_of, table
 from harness import provenance
@@ -185,7 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     emptied(parser, given.out)
     try:
-        rows = steps(given)
+        with ended_in_order():
+            rows = steps(given)
     except (RuntimeError, RigError, ProcessError, PrometheusError, WaitedTooLongError, OSError) as error:
         sys.stderr.write(f"{error}; what there is of it: {given.out}\n")
         return 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import compare, footprint
-from benchmarks.compare import EXPECTED, UNCHANGED, finding, main, measured, proven
+from benchmarks.compare import EXPECTED, UNCHANGED, agreeing_min, finding, main, measured, proven
 from benchmarks.footprint import BARE, BRIDGE, Footprint, footprint_lines
 from harness import provenance
 from harness.mutants import WORSE
@@ -22,7 +22,7 @@ def test_what_lies_beyond_twice_the_noise_is_worse():
 
 
 def test_what_lies_within_the_noise_is_the_same():
-    assert said([0.20, 0.25, 0.20], [0.25, 0.20, 0.21], [0.30, 0.31, 0.30]) == "same"
+    assert said([0.20, 0.22, 0.20] * 2, [0.22, 0.20, 0.21] * 2, [0.24, 0.25, 0.24] * 2) == "same"
 
 
 def test_a_quiet_machine_makes_no_news_of_a_trifle():
@@ -37,6 +37,27 @@ def test_one_round_of_six_may_be_spoilt_and_of_three_none():
     calm, worse = [0.2] * 6, [0.7, 0.7, 0.1, 0.7, 0.7, 0.7]
     assert said(calm, calm, worse) == "worse"
     assert said(calm[:3], calm[:3], worse[:3]) == "unknown"
+
+
+@pytest.mark.parametrize(("rounds", "least"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 5), (12, 8), (18, 11)])
+def test_as_many_rounds_agree_as_chance_would_seldom_do(rounds: int, least: int):
+    assert agreeing_min(rounds) == least
+
+
+def test_more_rounds_see_through_more_noise():
+    a, again, b = [0.8, 1.2, 1.0], [1.0, 0.8, 1.2], [1.5, 1.45, 1.55]
+    assert said(a, again, b) == "unknown"  # 0.2 of noise makes a margin of 0.57 of three rounds
+    assert said(a * 4, again * 4, b * 4) == "worse"
+    assert said(a * 4, again * 4, [1.1, 0.9, 1.0] * 4) == "same"
+
+
+def test_what_is_open_after_one_block_of_rounds_has_a_second_and_a_third():
+    bench = Bench(weights={"heavy": 20.0})
+    measured(bench, {"one": ("-m", "heavy")}, rounds=2, seconds=1.0, trees={})
+    assert len(bench.orders) == 2
+    restless = Bench(noise=6.0)
+    measured(restless, {"one": ("-m", "other")}, rounds=2, seconds=1.0, trees={})
+    assert len(restless.orders) == 2 * compare.ROUNDS_TIMES_MAX
 
 
 def test_one_round_in_which_a_differs_from_itself_hides_nothing():
@@ -100,12 +121,13 @@ def test_an_interpreter_that_is_nowhere_is_named_and_no_sink_is_left(capsys: pyt
 
 
 class Bench:
-    """As the real one; what runs weighs what its command says, and a little more each round."""
+    """As the real one; what runs weighs what its command says, and whoever begins a round ``noise`` more."""
 
     python = "python"
 
-    def __init__(self, *_: object, weights: dict[str, float] | None = None) -> None:
+    def __init__(self, *_: object, weights: dict[str, float] | None = None, noise: float = 0.0) -> None:
         self.weights = weights or {}
+        self.noise = noise
         self.orders: list[list[str]] = []
         self.trees: list[list[Path]] = []
 
@@ -114,7 +136,9 @@ class Bench:
     ) -> list[Footprint]:
         self.orders.append([command[-1] for command in commands])
         self.trees.append(list(trees))
-        return [Footprint(self.weights.get(name, 10.0), self.weights.get(name, 10.0)) for name in self.orders[-1]]
+        weights = [self.weights.get(name, 10.0) for name in self.orders[-1]]
+        weights[0] += self.noise
+        return [Footprint(weight, weight) for weight in weights]
 
     def close(self) -> None: ...
 
@@ -157,7 +181,7 @@ def test_all_is_proven_or_something_is_not_or_nobody_can_tell(
     weights, code, said = case
     monkeypatch.setattr(compare, "Bench", lambda *_: Bench(weights=weights))
     if code == 2:  # A lies apart from A
-        monkeypatch.setattr(compare, "NOISE_SHARE_MAX", {"rss_mib": -1.0, "cpu_percent": -1.0})
+        monkeypatch.setattr(compare, "MARGIN_SHARE_MAX", {"rss_mib": -1.0, "cpu_percent": -1.0})
     out = tmp_path / "inner" / "compare.json"
     assert main(["--prove", "2", "--out", str(out)]) == code
     assert said in capsys.readouterr().out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +82,22 @@ def test_the_floor_imports_nothing_but_the_libraries(module: str):
     names = {name.partition(".")[0] for name in loaded.stdout.split()}
     assert "h2" in names
     assert not names & {"harness", "bridge", "pydantic", "yaml"}
+
+
+def test_whoever_ends_a_benchmark_ends_what_it_started(tmp_path: Path):
+    measuring = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.compare", "--seconds", "60"],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+
+    def beside_it() -> set[int]:
+        found = Path(f"/proc/{measuring.pid}/task/{measuring.pid}/children").read_text()
+        return {int(pid) for pid in found.split()}
+
+    wait_until(lambda: len(beside_it()) == 4, within=60, what="the sink, A, A and B")
+    pids = beside_it()
+    measuring.terminate()
+    assert measuring.wait(60) == 128 + signal.SIGTERM
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not list(tmp_path.iterdir())
