@@ -257,12 +257,16 @@ class Compose(Embedded):
             return self._seen[1]
 
     def objection(self, command: Sequence[str]) -> str | None:
-        """Only of an image's form: what is in it is seen where it is started."""
+        """The image has to be here; what is in it is seen where it is started."""
         try:
-            bridge_image.parse(command)
+            image = bridge_image.parse(command).image
+            if image == bridge_image.IMAGE or self._engine.image_id(image):
+                return None
         except RigError as problem:
             return str(problem)
-        return None
+        except DockerError:  # `lacking` says it
+            return None
+        return f"there is no image {image} here: build it, or pull it"
 
     def up(self, setting: Setting) -> ComposeStanding:
         """Make network and containers; start sink, Collector, Prometheus where it is asked for, relay and Toxiproxy."""

@@ -167,6 +167,14 @@ def rig(fake: FakeEngine, tmp_path: Path) -> Compose:
     return Compose(engine=fake.engine, file=file)
 
 
+def test_a_bridges_image_that_is_not_here_is_an_objection_to_its_command(fake: FakeEngine, rig: Compose):
+    (fake.folder / "images").write_text("mine:1\n")
+    assert rig.objection(["image:mine:1", "--x"]) is None
+    assert rig.objection(["image:mine:2", "--x"]) == "there is no image mine:2 here: build it, or pull it"
+    assert rig.objection(["a-program", "of-the-bridges-image"]) is None  # that one is `lacking`'s business
+    assert Compose(engine=DockerEngine("no-such-docker")).objection(["image:mine:2"]) is None
+
+
 def test_missing_images_are_named_each_with_how_to_get_it(fake: FakeEngine, rig: Compose):
     (fake.folder / "images").write_text("otel:1\ntoxiproxy:1\n")
     bridge, prometheus = rig.lacking()
