@@ -6,7 +6,8 @@ Under RUNS it looks for ``contest/``, ``growth/growth.json``, ``micro.json``, ``
 ``mutants-*/``, ``soak*/`` and ``rigs/RIG/`` (run folders of `python -m harness run`); what is not there is named in the
 report. ``--last`` is the figures of the last release, by default the newest of benchmarks/reports/. ``--keep`` puts the
 report there under a version; an earlier try at the same version is not what it is compared with. Exit: 0 no gating
-figure fails; 1 one does, or was not measured; 2 wrong arguments; 4 something cannot be read or written.
+figure fails; 1 one does, or was not measured; 2 one is nearer to its limit than the noise, or wrong arguments; 4
+something cannot be read or written.
 """
 
 from __future__ import annotations
@@ -196,9 +197,11 @@ def leave(texts: Mapping[str, str], out: Path, keep: str | None) -> None:
 def say(compared: Sequence[Compared], unmeasured: Sequence[Gate]) -> None:
     """Print what got worse, what fails and what nobody measured."""
     for one in compared:
-        if one.said == "WORSE" or one.fails:
-            word = "FAIL" if one.fails else "WORSE"
-            sys.stdout.write(f"{word} {one.figure.name}: {one.figure.value:g} (last: {one.last})\n")
+        if one.said == "WORSE" or one.verdict in {"FAIL", "UNDECIDED"}:
+            noise = "" if one.figure.noise is None else f", noise {one.figure.noise:g}"
+            limit = "" if one.gate is None or one.gate.limit is None else f", limit {one.gate.limit:g}"
+            word = one.verdict or "WORSE"
+            sys.stdout.write(f"{word} {one.figure.name}: {one.figure.value:g} (last: {one.last}{noise}{limit})\n")
     for gate in unmeasured:
         sys.stdout.write(f"FAIL {gate.name}: not measured\n")
 
@@ -229,9 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         draft.absent.append(f"Figures of the last release that this one has not: {', '.join(lost)}.")
     failing = [one.figure.name for one in compared if one.fails] + [gate.name for gate in unmeasured]
     decides = sections.gating(compared, unmeasured, last.stem if last else "", strangers(measured_at))
+    undecided = [one.figure.name for one in compared if one.verdict == "UNDECIDED"]
     parts = [decides, *draft.parts, sections.others(compared), sections.not_run(by_rig, draft.absent)]
     parts.append(about(measured_at))
     words = f"{len(failing) or 'no'} gating figure{'s fail' if len(failing) > 1 else ' fails'}"
+    words += f", {len(undecided)} not to be told for the noise" if undecided else ""
     title = f"ml-metrics-bridge {given.keep or 'unreleased'}: {words}"
     trend = json.dumps([one.as_json() for one in draft.figures], indent=2) + "\n"
     texts = {"report.html": page(title, parts), "report.md": markdown(title, parts), "trend.json": trend}
@@ -242,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 4
     say(compared, unmeasured)
     sys.stdout.write(f"{given.out / 'report.html'} (and report.md, trend.json)\n")
-    return int(bool(failing))
+    return 1 if failing else 2 if undecided else 0
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ class Gate:
     """Of the last release's figure: so much worse is not acted on, however quiet the machine was."""
     limit: float | None = None
     """It fails beyond it whatever the last release had."""
+    apart: float = 0.0
+    """In the figure's unit: so far apart lie runs of one and the same bridge, where one run cannot see it."""
     exact: bool = False
     """Any other figure than the last release's is worse, a better one too: it is a count that is known."""
 
@@ -58,13 +60,23 @@ class Compared:
     gate: Gate | None = None
 
     @property
+    def verdict(self) -> str:
+        """PASS, FAIL, or UNDECIDED: nearer to its limit than its noise, on either side; nothing where none gates."""
+        if self.gate is None:
+            return ""
+        if self.said == "WORSE":
+            return "FAIL"
+        if self.gate.limit is None:
+            return "PASS"
+        beyond_by = (self.figure.value - self.gate.limit) * (1 if self.figure.better == "lower" else -1)
+        if abs(beyond_by) < (self.figure.noise or 0.0):
+            return "UNDECIDED"
+        return "FAIL" if beyond_by > 0 else "PASS"
+
+    @property
     def fails(self) -> bool:
         """Whether the release should not go out with it."""
-        if self.gate is None:
-            return False
-        limit = self.gate.limit
-        sign = 1 if self.figure.better == "lower" else -1
-        return self.said == "WORSE" or (limit is not None and sign * self.figure.value > sign * limit)
+        return self.verdict == "FAIL"
 
 
 def gates(path: Path = GATING) -> list[Gate]:
@@ -99,7 +111,7 @@ def _compared(figure: Figure, last: Figure | None, gate: Gate | None) -> Compare
         return Compared(figure, last.value, "same" if figure.value == last.value else "WORSE", gate)
     worse_by = (figure.value - last.value) * (1 if figure.better == "lower" else -1)
     known = [noise for noise in (figure.noise, last.noise) if noise is not None]
-    margin = max([*known, (gate.tolerance if gate else 0.0) * abs(last.value)], default=0.0)
+    margin = max([*known, *((gate.tolerance * abs(last.value), gate.apart) if gate else ())], default=0.0)
     if not known and gate is None:
         margin = 0.1 * abs(last.value)  # nobody knows its noise: a tenth is more than most have
     said = "WORSE" if worse_by > margin else "better" if worse_by < -margin else "same"

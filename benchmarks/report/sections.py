@@ -54,7 +54,7 @@ def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str, 
     """The short list that decides, and what speaks against believing it."""
     rows = [
         (
-            "FAIL" if one.fails else "PASS",
+            one.verdict,
             one.figure.name,
             f"{figure(one.figure.value)} {one.figure.unit}",
             figure(one.last),

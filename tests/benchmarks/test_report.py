@@ -53,6 +53,21 @@ def test_a_figure_beyond_its_limit_fails_also_in_the_first_release():
     assert said(99.0, None, replace(GATE, limit=100.0), better="higher") == ("new", True)
 
 
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(23.4, "PASS"), (23.6, "UNDECIDED"), (24.4, "UNDECIDED"), (24.6, "FAIL")]
+)
+def test_what_is_nearer_to_its_limit_than_its_noise_is_decided_by_nobody(value: float, verdict: str):
+    (found,) = compare([replace(RSS, value=value)], {}, [replace(GATE, limit=24.0)])
+    assert found.verdict == verdict
+    exact = replace(RSS, value=24.0, noise=None)
+    assert compare([exact], {}, [replace(GATE, limit=24.0)])[0].verdict == "PASS"
+
+
+def test_runs_of_one_bridge_may_lie_further_apart_than_one_run_can_see():
+    assert said(26.9, gate=replace(GATE, apart=2.0)) == ("same", False)
+    assert said(27.1, gate=replace(GATE, apart=2.0)) == ("WORSE", True)
+
+
 def test_a_count_that_is_known_is_worse_where_it_is_less_too():
     gate = replace(GATE, exact=True)
     assert said(24.0, gate=gate) == ("WORSE", True)
