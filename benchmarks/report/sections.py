@@ -50,6 +50,9 @@ def worst_first(rows: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     )
 
 
+UNDECIDED = "UNDECIDED is what lies nearer to its limit than its own noise: measure again on a quieter machine."
+
+
 def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str, doubts: Sequence[str] = ()) -> Section:
     """The short list that decides, and what speaks against believing it."""
     rows = [
@@ -69,7 +72,8 @@ def gating(compared: Sequence[Compared], unmeasured: Sequence[Gate], last: str, 
     rows += [("NOT MEASURED", gate.name, "-", "-", figure(gate.limit), "-", "-", "") for gate in unmeasured]
     head = ("", "figure", "this release", "last release", "limit", "noise", "beside the last", "from")
     against = f"Compared with {last}." if last else "There is no earlier release's report to compare with."
-    return Section("Gating figures", (*doubts, against), (Table(head, worst_first(rows)),))
+    says = [UNDECIDED] if any(one.verdict == "UNDECIDED" for one in compared) else []
+    return Section("Gating figures", (*doubts, against, *says), (Table(head, worst_first(rows)),))
 
 
 def others(compared: Sequence[Compared]) -> Section:

@@ -59,6 +59,9 @@ def test_a_figure_beyond_its_limit_fails_also_in_the_first_release():
 def test_what_is_nearer_to_its_limit_than_its_noise_is_decided_by_nobody(value: float, verdict: str):
     (found,) = compare([replace(RSS, value=value)], {}, [replace(GATE, limit=24.0)])
     assert found.verdict == verdict
+    section = sections.gating([found], [], "")
+    assert section.tables[0].rows[0][0] == verdict
+    assert (sections.UNDECIDED in section.paragraphs) == (verdict == "UNDECIDED")
     exact = replace(RSS, value=24.0, noise=None)
     assert compare([exact], {}, [replace(GATE, limit=24.0)])[0].verdict == "PASS"
 
