@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -58,6 +59,17 @@ def status(pid: int) -> dict[str, int]:
         if name in {b"VmSize", b"VmRSS", b"VmHWM", b"Threads"}:
             found[name.decode()] = int(value.split()[0])
     return found
+
+
+def takes(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for a signal.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    _, _, rest = Path(f"/proc/{pid}/status").read_bytes().partition(b"\nSigCgt:")
+    mask = rest.split(maxsplit=1)[:1]
+    return bool(mask) and bool(int(mask[0], 16) >> (number - 1) & 1)
 
 
 def memory_shares(pid: int) -> tuple[int, int] | None:

@@ -368,3 +368,24 @@ def test_the_moment_of_the_start_is_that_of_the_command_and_not_of_what_becomes_
     seen = moments.starting(child, lambda: 0, Patience(threading.Event()))
     assert seen.ok, seen
     assert own_orphans.__file__ not in procfs.command(child.pid)
+
+
+AT_REST = (
+    "import signal, time\n"
+    "{handler}\n"
+    "while time.process_time() < 0.06: pass\n"
+    "time.sleep(60)\n"
+)  # more CPU time than who takes the signal needs, less than who does not
+
+
+@pytest.mark.parametrize(
+    ("handler", "met"), [("signal.signal(signal.SIGTERM, lambda *_: None)", True), ("", False)], ids=["takes-it", "not"]
+)
+def test_who_takes_the_signal_already_is_told_to_end_earlier(
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handler: str, met: bool
+):
+    monkeypatch.setattr(moments, "STARTING_CPU_SECONDS", 30.0)
+    monkeypatch.setattr(moments, "_WITHIN_SECONDS", 20.0 if met else 1.0)
+    command = [sys.executable, "-S", "-c", AT_REST.format(handler=handler)]
+    child = processes.start("child", command, env=child_environment({}), log=tmp_path / "child.log")
+    assert moments.starting(child, lambda: 0, Patience(threading.Event())).ok == met

@@ -108,7 +108,7 @@ def test_a_bridge_can_be_told_to_end_in_the_middle_of_a_write(one_run: OneRun, s
 
 
 def test_a_bridge_can_be_told_to_end_while_it_starts(one_run: OneRun, short: Callable[..., Scenario]):
-    one_run(short(stop={"at": "starting"}))
+    one_run(short(stop={"at": "starting"}, bridge={"interval": 0.5}))  # its first call is not at once
     record = load(one_run.run_dir)
     assert moments(record) == [("starting", True)]
     assert [action for action, _ in of_process(record, "bridge")].count("started") == 2
