@@ -111,28 +111,28 @@ def measured(
     names = list(commands)
     seen: dict[str, list[Footprint]] = {name: [] for name in names}
 
-    def findings() -> dict[str, list[Finding]]:
-        def values(name: str, figure: str) -> list[float]:
-            return [getattr(one, figure) for one in seen[name]]
-
-        a, again = ({figure: values(name, figure) for figure in FIGURES} for name in ("a", "again"))
-        return {
-            name: [finding(figure, a[figure], again[figure], values(name, figure)) for figure in FIGURES]
-            for name in others
-        }
-
-    for number in range(rounds * ROUNDS_TIMES_MAX):
-        shift = number % len(names)
-        order = names[shift:] + names[:shift]
-        found = bench.side_by_side(
-            [commands[name] for name in order], seconds, trees=[trees.get(name, ROOT) for name in order]
-        )
-        for name, one in zip(order, found, strict=True):
-            seen[name].append(one)
-        told = (number + 1) % rounds == 0 and {one.said for each in findings().values() for one in each}
-        if told and "unknown" not in told:
+    for block in range(ROUNDS_TIMES_MAX):
+        for number in range(block * rounds, (block + 1) * rounds):
+            shift = number % len(names)
+            order = names[shift:] + names[:shift]
+            found = bench.side_by_side(
+                [commands[name] for name in order], seconds, trees=[trees.get(name, ROOT) for name in order]
+            )
+            for name, one in zip(order, found, strict=True):
+                seen[name].append(one)
+        findings = {name: _findings(seen, name) for name in others}
+        if not any(one.said == "unknown" for each in findings.values() for one in each):
             break
-    return findings()
+    return findings
+
+
+def _findings(seen: Mapping[str, Sequence[Footprint]], name: str) -> list[Finding]:
+    """What was seen of one beside both A, figure by figure."""
+
+    def values(of: str, figure: str) -> list[float]:
+        return [getattr(one, figure) for one in seen[of]]
+
+    return [finding(figure, values("a", figure), values("again", figure), values(name, figure)) for figure in FIGURES]
 
 
 def proven(name: str, findings: Sequence[Finding]) -> bool | None:

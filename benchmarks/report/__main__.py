@@ -232,11 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         draft.absent.append(f"Figures of the last release that this one has not: {', '.join(lost)}.")
     failing = [one.figure.name for one in compared if one.fails] + [gate.name for gate in unmeasured]
     decides = sections.gating(compared, unmeasured, last.stem if last else "", strangers(measured_at))
-    undecided = [one.figure.name for one in compared if one.verdict == "UNDECIDED"]
+    undecided = sum(one.verdict == "UNDECIDED" for one in compared)
     parts = [decides, *draft.parts, sections.others(compared), sections.not_run(by_rig, draft.absent)]
     parts.append(about(measured_at))
     words = f"{len(failing) or 'no'} gating figure{'s fail' if len(failing) > 1 else ' fails'}"
-    words += f", {len(undecided)} not to be told for the noise" if undecided else ""
+    words += f", {undecided} not to be told for the noise" if undecided else ""
     title = f"ml-metrics-bridge {given.keep or 'unreleased'}: {words}"
     trend = json.dumps([one.as_json() for one in draft.figures], indent=2) + "\n"
     texts = {"report.html": page(title, parts), "report.md": markdown(title, parts), "trend.json": trend}

@@ -173,8 +173,8 @@ class EmbeddedStanding:
         variables = self._contract(f"http://{HOST}:{self.ground.collector.port}", str(self.ground.metrics_file))
         own = {name: value.replace(RUN_FOLDER, str(self._run_dir)) for name, value in bridge.env.items()}
         environment = child_environment({**variables, **own})
-        if shutil.which(command[0], path=environment.get("PATH")) is None:
-            raise ProcessError(f"cannot start the bridge: no program {command[0]!r} on PATH; {how_to_name(command[0])}")
+        if problem := no_program(command[0], environment.get("PATH")):
+            raise ProcessError(f"cannot start the bridge: {problem}")
         bound = [sys.executable, "-I", "-S", own_orphans.__file__]
         bound += [sys.executable, "-I", "-S", unprivileged.__file__] if bridge.obeys_permissions else []
         return self._start("bridge", [*bound, *command], {**variables, **own})
@@ -251,6 +251,11 @@ class EmbeddedStanding:
         )
 
 
+def no_program(program: str, path: str | None) -> str | None:
+    """Say that the first word of a bridge's command is no program on a PATH, with the mend; None: it is one."""
+    return None if shutil.which(program, path=path) else f"no program {program!r} on PATH; {how_to_name(program)}"
+
+
 def how_to_name(program: str) -> str:
     """Say how to name what was meant by the first word of a bridge's command, which is no program."""
     if program.startswith("image:"):
@@ -286,9 +291,7 @@ class Embedded:
 
     def objection(self, command: Sequence[str]) -> str | None:
         """It starts the bridge as a process of this machine."""
-        if shutil.which(command[0], path=child_environment({})["PATH"]):
-            return None
-        return f"no program {command[0]!r} on PATH; {how_to_name(command[0])}"
+        return no_program(command[0], child_environment({})["PATH"])
 
     def up(self, setting: Setting) -> EmbeddedStanding:
         """Start sink and relay."""

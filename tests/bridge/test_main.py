@@ -30,6 +30,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
 from bridge import wiring
 from bridge.settings import Settings
 from bridge.stop import Stop
+from harness import procfs
 from tests.alone import alone
 
 ROOT = Path(__file__).parents[2]
@@ -72,11 +73,6 @@ class Collector(MetricsServiceServicer):
         self._server.stop(None).wait(5)
 
 
-def caught(pid: int, number: signal.Signals) -> bool:
-    found = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return found is not None and bool(int(found[1], 16) >> (number - 1) & 1)
-
-
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 """What has nox -s coverage look into the process; nothing otherwise."""
 
@@ -111,7 +107,7 @@ class Bridge:
         return self._log.read_text(encoding="utf-8")
 
     def catches(self, number: signal.Signals) -> bool:
-        return caught(self.process.pid, number)
+        return procfs.takes(self.process.pid, number)
 
     def ends(self, within: float) -> tuple[int, float]:
         begin = time.monotonic()
@@ -448,7 +444,7 @@ def test_a_reader_of_the_log_that_stalls_delays_neither_deliveries_nor_the_end(c
 
 def test_a_second_signal_ends_it_at_once_whoever_reads_its_log(refused_port: int):
     with behind_a_full_pipe(refused_port, FIXTURE, BRIDGE_SHUTDOWN_BUDGET="60") as bridge:
-        wait_until(lambda: caught(bridge.pid, signal.SIGTERM), within=20, what="the handler")
+        wait_until(lambda: procfs.takes(bridge.pid, signal.SIGTERM), within=20, what="the handler")
 
         def ended() -> bool:
             # Two signals that come while Python cannot look (a long import) are one to it: a later one is the second.
