@@ -111,11 +111,16 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path):
     assert left(harness.pid) == []
 
 
-def test_an_image_that_is_not_there_is_said_in_one_sentence(tmp_path: Path):
+def test_an_image_that_is_not_there_is_said_in_one_sentence_before_anything_is_made(tmp_path: Path):
     before = left()
-    code, _, said = run("short", tmp_path, "--bridge", "image:no-such-image:1.0")
-    assert code == 4
-    assert said.startswith("HARNESS ERROR: the containers cannot be made: there is no image no-such-image:1.0 for the")
+    done = subprocess.run(
+        command("short", tmp_path, "--bridge", "image:no-such-image:1.0"),
+        check=False, capture_output=True, text=True, timeout=RUN_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 2
+    said = done.stderr.splitlines()[-1]
+    assert said.endswith("Invalid value for --bridge: there is no image no-such-image:1.0 here: build it, or pull it")
+    assert list(tmp_path.iterdir()) == []
     assert left() == before
 
 
