@@ -134,7 +134,9 @@ def _write_period(scenario: Scenario, promises: Promises) -> Iterator[Objection]
     for spec in scenario.checks:
         promise = promises.promises.get(spec.promise)
         budget = promise.budgets.get(spec.check) if promise else None
-        if budget is not None and "write-period" in budget.documented_plus and spec.at_most is None and lasts < period:
+        if budget is None or spec.at_most is not None or _is_of_latency(spec.check):
+            continue
+        if "write-period" in budget.documented_plus and lasts < period:
             message = f"{spec.check} allows for a write period ({period:g} s), and the timeline lasts only {lasts:g} s"
             yield Objection(("job", "write_period"), message, "make the timeline longer or write_period shorter")
             return
@@ -224,6 +226,7 @@ def _check(scenario: Scenario, spec: CheckSpec, place: Path, promises: Promises)
         yield Objection((*place, "check"), message, nearest(spec.check, list(promise.budgets)))
     else:
         yield from _limit(scenario, spec, place, budget)
+        yield from _latency_within_reach(scenario, spec, place, budget)
 
 
 def _during(scenario: Scenario, spec: CheckSpec, place: Path, check: Check | None) -> Iterator[Objection]:
@@ -248,9 +251,26 @@ def _limit(scenario: Scenario, spec: CheckSpec, place: Path, budget: Budget) -> 
         yield Objection(where, message, "a scenario may only be stricter")
 
 
+def _is_of_latency(check: str) -> bool:
+    return check.startswith(("arrival-latency", "age-of-information")) and not check.endswith("-return")
+
+
+def _latency_within_reach(scenario: Scenario, spec: CheckSpec, place: Path, budget: Budget) -> Iterator[Objection]:
+    """Nothing is older than the time for which it was looked at: a limit beyond that could not be broken."""
+    limit = _documented(scenario, budget) if spec.at_most is None else spec.at_most
+    longest = _longest_stretch(scenario, spec)
+    if _is_of_latency(spec.check) and longest <= limit:
+        message = f"{spec.check} cannot be above {limit:g} s where the judged phases last {longest:g} s"
+        yield Objection((*place, "check"), message, f"say at_most, less than {longest:g}, or make the phase longer")
+
+
+def _documented(scenario: Scenario, budget: Budget) -> float:
+    return budget.limit(interval_seconds=scenario.bridge.interval, write_period_seconds=scenario.job.write_period)
+
+
 def looser(scenario: Scenario, spec: CheckSpec, budget: Budget) -> str | None:
     """Say that a check's own limit is looser than the documented one; None: it is not, or the check has none."""
-    limit = budget.limit(interval_seconds=scenario.bridge.interval, write_period_seconds=scenario.job.write_period)
+    limit = _documented(scenario, budget)
     if spec.at_most is None or spec.at_most <= limit:  # what is no number is no limit either, and so looser
         return None
     return f"at_most {spec.at_most:g} is looser than the documented limit of {limit:g} {budget.unit}"

@@ -64,6 +64,9 @@ class Measure:
     at_seconds: float | None = None
     broken: bool = False
     """A single observation proves the promise broken: FAIL, however few the samples."""
+    lower_bound: bool = False
+    """The value is the least that it can be, for what was waited for did not come while it was watched: beyond the
+    limit it proves the promise broken, within it nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +153,6 @@ def _decide(measure: Measure, limit: float | None, samples_min: int, unit: str) 
     held = f"the limit is {limit:g} {unit}"
     if measure.value > limit:
         return Verdict.FAIL, f"{measure.evidence}; {held}."
+    if measure.lower_bound:
+        return Verdict.INCONCLUSIVE, f"{measure.evidence}, which is too short a time to tell: {held}."
     return Verdict.PASS, f"{measure.evidence}; {held}."

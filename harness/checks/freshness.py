@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.checks.arrivals import GAUGES, arrivals
 from harness.checks.contract import Check, Measure, interval_seconds
 from harness.checks.series import series_of
-from harness.checks.spans import Span, process_events, run_end
+from harness.checks.spans import Span, process_events, run_end, watched_until
 from harness.record import Point, RunRecord
 from harness.scenario import CheckSpec
 
@@ -69,14 +69,24 @@ def _gauge_points(record: RunRecord) -> list[tuple[float, Point]]:
 
 
 def values_after_start(record: RunRecord, _spec: CheckSpec) -> Measure:
-    """From the job's first write, or the bridge's start where that is later, to the first value of the job, s."""
+    """From the job's first write, or the bridge's start where that is later, to the first value of the job, s.
+
+    One that came when the bridge was asked to end did not come by itself.
+    """
     if not record.ledger.writes:
         return Measure(None, 0, "the job's ledger has no write")
     starts = process_events(record, "bridge", "started")
     begin = max(record.ledger.writes[0].t, starts[0].t if starts else 0.0)
     first = next((arrival.t for arrival in arrivals(record) if arrival.write is not None), None)
-    if first is not None:
+    until = watched_until(record, begin)
+    if first is not None and first <= until:
         return Measure(first - begin, 1, f"the first value came {first - begin:.2f} s after there was one", first)
+    if first is not None:
+        seconds = until - begin
+        evidence = (
+            f"no value came in the {seconds:.2f} s from the first one's writing until the bridge was asked to end"
+        )
+        return Measure(seconds, 1, evidence, begin, lower_bound=True)
     seconds = run_end(record) - begin
     proven = seconds >= _INTERVALS_TO_SPEAK * interval_seconds(record)
     evidence = f"no value came in the {seconds:.1f} s after there was one"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from harness.checks.arrivals import arrivals
 from harness.checks.contract import Check, Measure, interval_seconds
 from harness.checks.resources import of_bridge
-from harness.checks.spans import heals, memory_of, own_ends, process_events, run_end, stop_signal
+from harness.checks.spans import heals, memory_of, own_ends, process_events, run_end, stop_signal, watched_until
 from harness.record import Event, RunRecord
 from harness.scenario import CheckSpec
 
@@ -94,7 +95,10 @@ def _fault_before(record: RunRecord, t: float) -> str:
 
 
 def values_after_fault(record: RunRecord, spec: CheckSpec) -> Measure:
-    """From a fault's heal to the first arrival of a value that was written after it, worst fault, s."""
+    """From a fault's heal to the first arrival of a value that was written after it, worst fault, s.
+
+    One that came when the bridge was asked to end did not come by itself.
+    """
     named = [(arrival.t, arrival.write.t) for arrival in arrivals(record) if arrival.write is not None]
 
     def first_after(heal: float) -> float | None:
@@ -104,7 +108,7 @@ def values_after_fault(record: RunRecord, spec: CheckSpec) -> Measure:
 
 
 def first_arrival_after_recovery(record: RunRecord, spec: CheckSpec) -> Measure:
-    """From a fault's heal to the first export that the sink took, worst fault, s."""
+    """From a fault's heal to the first export that the sink took, worst fault, s; not one of the bridge's end."""
     taken = sorted(export.t for export in record.exports if export.delivered)
 
     def first_after(heal: float) -> float | None:
@@ -118,22 +122,30 @@ def _since_heal(record: RunRecord, spec: CheckSpec, first_after: Callable[[float
     if not healed:
         return Measure(None, 0, "no fault was healed")
     silence = _INTERVALS_TO_SPEAK * interval_seconds(record)
-    worst: tuple[float, Event] | None = None
+    found: list[Measure] = []
     for event in healed:
-        first = first_after(event.t)
-        seconds = (run_end(record) if first is None else first) - event.t
+        first, until = first_after(event.t), watched_until(record, event.t)
+        after = f"{_name(event)} was healed at {event.t:.1f} s"
         if first is None:
-            evidence = (
-                f"after {_name(event)} was healed at {event.t:.1f} s no {what} came in the {seconds:.1f} s to the end"
-            )
+            seconds = run_end(record) - event.t
+            evidence = f"after {after} no {what} came in the {seconds:.1f} s to the end"
             proven = seconds >= silence
             return Measure(None, len(healed) if proven else 0, evidence, event.t, broken=proven)
-        if worst is None or seconds > worst[0]:
-            worst = (seconds, event)
-    assert worst is not None  # noqa: S101 - there is at least one heal; for the type checker
-    seconds, event = worst
-    evidence = f"the first {what} came {seconds:.2f} s after {_name(event)} was healed at {event.t:.1f} s"
-    return Measure(seconds, len(healed), evidence, event.t)
+        seconds = min(first, until) - event.t
+        evidence = f"the first {what} came {first - event.t:.2f} s after {after}"
+        if first > until:
+            evidence = f"after {after} no {what} came in the {seconds:.2f} s until the bridge was asked to end"
+        found.append(Measure(seconds, len(healed), evidence, event.t, lower_bound=first > until))
+    return _worst(found)
+
+
+def _worst(found: list[Measure]) -> Measure:
+    """The longest; where another was not seen to its end, that one is named beside it, and neither is enough."""
+    worst = max(found, key=lambda measure: measure.value or 0.0)
+    open_ended = next((measure for measure in found if measure.lower_bound), None)
+    if open_ended is None or worst.lower_bound:
+        return worst
+    return replace(worst, evidence=f"{worst.evidence}; {open_ended.evidence}", lower_bound=True)
 
 
 def _name(event: Event) -> str:

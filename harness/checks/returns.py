@@ -7,7 +7,7 @@ from functools import partial
 from harness.checks import figures, statistics
 from harness.checks.contract import Check, Measure
 from harness.checks.figures import Figure
-from harness.checks.spans import Span, heals, run_end, stop_signal
+from harness.checks.spans import Span, heals, watched_until
 from harness.record import RunRecord
 from harness.scenario import CheckSpec
 
@@ -29,8 +29,7 @@ def returns(figure: Figure, slack: float, record: RunRecord, spec: CheckSpec) ->
         why = f"{len(before)} samples before the first fault" if healed else "no fault was healed"
         return Measure(None, 0, f"{figure.what}: {why}")
     usual = statistics.largest(before)[0] + slack
-    stop = stop_signal(record)
-    end = run_end(record) if stop is None else stop.t
+    end = watched_until(record, healed[-1])
     worst: Measure | None = None
     for heal in healed:
         until = min((t for t in [*faults, end] if t > heal), default=end)

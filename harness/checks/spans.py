@@ -117,6 +117,15 @@ def stop_signal(record: RunRecord) -> Event | None:
     return late[0] if late else signals[-1] if signals else None
 
 
+def watched_until(record: RunRecord, t: float) -> float:
+    """Return until when what the bridge does by itself is seen after a moment: the signal that asks it to end.
+
+    What it delivers after that it was made to deliver. A moment after the signal is watched until the record's end.
+    """
+    stop = stop_signal(record)
+    return stop.t if stop is not None and stop.t > t else run_end(record)
+
+
 def heals(record: RunRecord, spec: CheckSpec) -> list[Event]:
     """Return the moments at which a fault of the timeline was taken away, before the bridge was asked to end.
 

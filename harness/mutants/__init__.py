@@ -35,6 +35,7 @@ MUTANTS = (
     Mutant("restarts_itself", "malformed-json", "alive"),
     Mutant("makes_up_values", "malformed-json", "register-model"),
     Mutant("dies_without_file", "missing-file", "alive"),
+    Mutant("looks_again_in_a_minute", "missing-at-start/file", "values-after-start"),
     Mutant("ends_without_first_file", "missing-at-start/file", "alive"),
     Mutant("dies_without_permission", "unreadable-file/permission-taken", "alive"),
     Mutant("reads_huge_files", "unreadable-file/huge", "rss-peak"),
@@ -56,6 +57,8 @@ MUTANTS = (
     Mutant("gives_up_on_torn_file", "torn-writes", "values-after-fault"),
     Mutant("forgets_outages", "collector-outage/refused", "every-write-delivered"),
     Mutant("leaks_connections", "collector-outage/refused", "fds-return"),
+    Mutant("leaves_a_thread_behind", "collector-outage/refused", "threads-return"),
+    Mutant("resumes_when_told_to_end", "collector-outage/refused", "first-arrival-after-recovery"),
     Mutant("replays_backwards", "collector-outage/refused", "register-model"),
     Mutant("never_reconnects", "collector-outage/silent", "values-after-fault"),
     Mutant("waits_for_answers", "collector-slow/taken-late", "every-write-delivered"),
@@ -84,6 +87,8 @@ MUTANTS = (
     Mutant("looks_once", "shutdown/mid-write", "last-write-delivered"),
     Mutant("spins", "steady", "cpu-percent"),
     Mutant("leaks", "steady", "rss-p95"),
+    Mutant("repeats_itself", "steady", "network-rate"),
+    Mutant("sends_every_fourteen_seconds", "steady", "arrival-latency"),
     Mutant("leaks_slowly", "many-ticks/a-thousand", "rss-slope"),
     Mutant("leaks_descriptors", "many-ticks/a-thousand", "fds-slope"),
     Mutant("leaks_threads", "many-ticks/a-thousand", "threads-slope"),
@@ -92,6 +97,7 @@ MUTANTS = (
     Mutant("takes_silence_for_success", "network/cut", "every-write-delivered", "local"),
     Mutant("drops_when_asked_to_come_again", "collector-full", "every-write-delivered", "local"),
     Mutant("gives_loss_a_unit", "back-end/values", "back-end-values", "local"),
+    Mutant("counts_twice", "back-end/values", "counter-increase", "local"),
     Mutant("restamps_backlog", "back-end/outage", "backlog-in-back-end", "local"),
 )
 

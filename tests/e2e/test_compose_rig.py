@@ -117,7 +117,7 @@ def test_an_image_that_is_not_there_is_said_in_one_sentence_before_anything_is_m
         command("short", tmp_path, "--bridge", "image:no-such-image:1.0"),
         check=False, capture_output=True, text=True, timeout=RUN_SECONDS,
     )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == 3
     said = done.stderr.splitlines()[-1]
     assert said.endswith("Invalid value for --bridge: there is no image no-such-image:1.0 here: build it, or pull it")
     assert list(tmp_path.iterdir()) == []

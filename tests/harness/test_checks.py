@@ -417,6 +417,44 @@ def test_a_late_return_fails(check: str):
     assert fails(check, late, at_most=3).measured == pytest.approx(4.02)
 
 
+def resumed_by_the_stop() -> RunRecord:
+    """An outage whose end the bridge does not notice until it is asked to end, 6 s later."""
+    record = outage()
+    last = export(18.1, [newest(t) for t in range(6, 18)])
+    return replace(record, exports=(*(one for one in record.exports if one.t < 6), last))
+
+
+@pytest.mark.parametrize("check", ["values-after-fault", "first-arrival-after-recovery"])
+@pytest.mark.parametrize(("at_most", "verdict"), [(5, Verdict.FAIL), (7, Verdict.INCONCLUSIVE)])
+def test_what_is_delivered_when_the_bridge_is_asked_to_end_did_not_come_by_itself(
+    check: str, at_most: int, verdict: Verdict
+):
+    result = judged(check, resumed_by_the_stop(), at_most=at_most)
+
+    assert result.verdict is verdict, result.reason
+    assert result.measured == pytest.approx(6.0)
+    assert "6.00 s until the bridge was asked to end" in result.reason
+
+
+@pytest.mark.parametrize(("at_most", "verdict"), [(4, Verdict.FAIL), (5, Verdict.INCONCLUSIVE)])
+def test_of_two_faults_the_one_that_was_watched_too_shortly_is_not_covered_by_the_other(at_most: int, verdict: Verdict):
+    """From the first at 12 s it takes 4.02 s; the second is healed at 16.5 s, and nothing comes until the stop."""
+    record = outage()
+    again = (fault(16.2, "inject", step="second"), fault(16.5, "heal", step="second"))
+    came = [one for one in record.exports if not 6 < one.t < 16]
+    both = replace(
+        record,
+        events=tuple(sorted((*record.events, *again), key=lambda event: event.t)),
+        exports=(*(one for one in came if one.t < 16.5), export(18.1, [newest(18)])),
+    )
+
+    result = judged("first-arrival-after-recovery", both, at_most=at_most)
+
+    assert result.verdict is verdict, result.reason
+    assert result.measured == pytest.approx(4.02)
+    assert "after second was healed at 16.5 s no export came in the 1.50 s until" in result.reason
+
+
 def test_a_fault_that_was_never_healed_measures_nothing():
     record = outage()
     unhealed = tuple(

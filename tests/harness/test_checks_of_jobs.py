@@ -286,6 +286,17 @@ def test_a_first_value_that_never_came_is_found_where_there_was_time_for_it():
     assert judged("values-after-start", brief).verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("at_most", "verdict"), [(17, Verdict.FAIL), (18, Verdict.INCONCLUSIVE)])
+def test_a_first_value_that_comes_when_the_bridge_is_asked_to_end_did_not_come_by_itself(
+    at_most: int, verdict: Verdict
+):
+    late = replace(complete(), exports=tuple(one for one in complete().exports if one.t > 18))
+    assert late.exports
+    result = judged("values-after-start", late, at_most=at_most)
+    assert result.verdict is verdict, result.reason
+    assert result.measured == pytest.approx(17.5)
+
+
 @pytest.mark.parametrize(("ended", "verdict"), [(2.4, Verdict.INCONCLUSIVE), (2.6, Verdict.FAIL)])
 def test_a_silent_bridge_is_proven_silent_after_two_intervals(ended: float, verdict: Verdict):
     record = replace(complete(), exports=(), phases=(), events=(process(0.1, "started", pid=1),))

@@ -114,6 +114,14 @@ def test_a_mistake_is_named_with_its_line_and_its_mend(old: str, new: str, said:
         ("{check: rss-p95, promise: memory-steady, during: [recovry]}", "no phase 'recovry': did you mean 'recovery'?"),
         ("{check: alive, promise: survives-bad-input, during: [steady]}", "alive judges the run as a whole"),
         (
+            "{check: age-of-information, promise: latency, during: [steady]}",
+            "age-of-information cannot be above 32 s where the judged phases last 12 s: say at_most, less than 12, or",
+        ),
+        (
+            "{check: arrival-latency, promise: latency, during: [steady], at_most: 12}",
+            "arrival-latency cannot be above 12 s where the judged phases last 12 s: say at_most, less than 12, or",
+        ),
+        (
             "{check: cpu-percent, promise: cpu-steady, during: [recovery]}",
             "window of 10 s, the judged phases last 0.5 s",
         ),
@@ -371,13 +379,13 @@ def test_nothing_at_all_cannot_be_asked_of_what_every_process_takes(check: str):
     assert parse(changed("survives-bad-input}", "survives-bad-input, at_most: 0}"), name="f.yaml")
 
 
-@pytest.mark.parametrize("promise", ["latency", "collector-outage"])
+@pytest.mark.parametrize("promise", ["survives-bad-input", "collector-outage"])
 def test_writes_further_apart_than_the_run_is_long_make_no_limit_of_hours(promise: str):
-    text = changed("check: alive, promise: survives-bad-input", f"check: age-of-information, promise: {promise}")
+    text = changed("check: alive, promise: survives-bad-input", f"check: values-after-fault, promise: {promise}")
 
     (problem,) = problems(text.replace("write_period: 2s", "write_period: 5h"))
 
-    assert problem.startswith("5: age-of-information allows for a write period (18000 s), and the timeline lasts only")
+    assert problem.startswith("5: values-after-fault allows for a write period (18000 s), and the timeline lasts only")
     assert parse(text, name="f.yaml")
     assert parse(changed("write_period: 2s", "write_period: 5h"), name="f.yaml")
 

@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.catalogue import SelectionError
+from harness.catalogue import SelectionError, scenario_folder, select
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.mutants import MUTANTS, Mutant
 from harness.mutants.proof import Finding, chosen, exit_code, of_mutant, of_real_bridge, scenario_called, table
@@ -27,6 +27,13 @@ def test_a_mutant_is_a_module_and_its_scenario_has_the_check_that_claims_it(muta
     assert importlib.util.find_spec(mutant.module) is not None
     assert mutant.check in CHECKS
     assert mutant.check in {spec.check for spec in scenario_called(mutant.scenario).checks}
+
+
+def test_each_check_that_the_smoke_profile_asks_for_is_claimed_by_a_mutant():
+    asked = {
+        spec.check for entry in select([], profile="smoke", folder=scenario_folder()) for spec in entry.scenario.checks
+    }
+    assert asked - {mutant.check for mutant in MUTANTS} == set()
 
 
 def test_a_mutant_that_the_claimed_check_fails_is_caught():
