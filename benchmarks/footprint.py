@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.arguments import positive_count, positive_seconds
-from benchmarks.ending import ended_in_order
+from benchmarks.ending import beside, ended_in_order
 from benchmarks.full_queue import documents
 from harness.procfs import cpu_seconds
 from harness.waiting import WaitedTooLongError, wait_until
@@ -107,12 +107,12 @@ class Bench:
         self._exports = folder / "exports.jsonl"
         self._documents = documents(10**9)
         self._exports.touch()
-        with (folder / "sink.log").open("w+", encoding="utf-8") as log:
-            self._sink = subprocess.Popen(  # noqa: S603 - of this repository
-                [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)], cwd=ROOT, stdout=log
-            )
         self._compiled = folder / "compiled"
+        self._ending = ExitStack()
         try:
+            with (folder / "sink.log").open("w+", encoding="utf-8") as log:
+                sink = [sys.executable, "-m", "harness.observers.sink", "--out", str(self._exports)]
+                self._ending.enter_context(beside(sink, cwd=ROOT, stdout=log))
             wait_until(lambda: self._port(folder) > 0, within=20, what="the sink's port")
             self.endpoint = f"http://127.0.0.1:{self._port(folder)}"
             self.write()
@@ -125,8 +125,7 @@ class Bench:
 
     def close(self) -> None:
         """End the sink."""
-        self._sink.terminate()
-        self._sink.wait(10)
+        self._ending.close()
 
     def write(self) -> None:
         """Write as a job does: a file beside it, renamed over."""
@@ -146,16 +145,8 @@ class Bench:
             "LOG_LEVEL": "WARNING",
             "PYTHONPYCACHEPREFIX": str(self._compiled),
         }
-        process = subprocess.Popen(  # noqa: S603 - of this repository
-            [self.python, *arguments], cwd=tree, env=environ, stdout=subprocess.PIPE
-        )
-        try:
+        with beside([self.python, *arguments], cwd=tree, env=environ) as process:
             yield process
-        finally:
-            process.terminate()
-            process.wait(20)
-            if process.stdout is not None:
-                process.stdout.close()
 
     def side_by_side(
         self, commands: Sequence[Sequence[str]], seconds: float, *, trees: Sequence[Path] = ()

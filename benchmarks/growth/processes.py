@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks.contest import SCENARIOS, SEED
 from benchmarks.cost import cpu_percent
+from benchmarks.ending import beside
 from benchmarks.footprint import ROOT, Bench
 from benchmarks.growth.fit import Growth, Point
 from benchmarks.growth.rooms import FLAT, LINEAR
@@ -191,14 +192,11 @@ def ticks(bench: Bench, count: int) -> list[dict[str, Any]]:
 @contextmanager
 def void() -> Iterator[str]:
     """Run `benchmarks.void`; gives its endpoint."""
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.void"], cwd=ROOT, stdout=subprocess.PIPE) as process:
-        try:
-            port = (process.stdout.readline() if process.stdout else b"").decode().strip()
-            if not port:
-                raise NotMeasuredError("benchmarks.void did not start")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    with beside([sys.executable, "-m", "benchmarks.void"], cwd=ROOT) as process:
+        port = (process.stdout.readline() if process.stdout else b"").decode().strip()
+        if not port:
+            raise NotMeasuredError("benchmarks.void did not start")
+        yield f"http://127.0.0.1:{port}"
 
 
 def of_processes(bench: Bench, out: Path) -> tuple[Callable[[], Iterator[Growth]], ...]:

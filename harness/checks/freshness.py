@@ -105,7 +105,7 @@ CHECKS = (
     ),
     Check(
         "values-after-start",
-        "from the first write, or the bridge's start, to the first value at the sink",
+        "from the first write, or the bridge's start, to the first value at the sink, if before it was asked to end",
         "s",
         values_after_start,
         samples_min=1,

@@ -162,7 +162,7 @@ CHECKS = (
     ),
     Check(
         "values-after-fault",
-        "from a fault's heal to the first value written after it at the sink",
+        "from a fault's heal to the first value written after it at the sink, if before the bridge was asked to end",
         "s",
         values_after_fault,
         samples_min=1,
@@ -171,7 +171,7 @@ CHECKS = (
     ),
     Check(
         "first-arrival-after-recovery",
-        "from a fault's heal to the first export at the sink",
+        "from a fault's heal to the first export at the sink, if before the bridge was asked to end",
         "s",
         first_arrival_after_recovery,
         samples_min=1,
