@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+TICK_SECONDS = 1 / _TICKS
+"""The least by which the kernel tells CPU time of children that were waited for."""
 _IDLE, _IOWAIT = 3, 4
 """proc_stat(5): of a processor's line, counted from the one after its name."""
 _CUTIME, _CSTIME, _STARTTIME, _STARTSTACK = 13, 14, 19, 25

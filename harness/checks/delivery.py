@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.checks.arrivals import LOSS, Arrival, arrivals, differences, strays
 from harness.checks.contract import Check, Measure, interval_seconds
-from harness.checks.spans import Span, inside, judged, phase_start, run_end
+from harness.checks.spans import Span, inside, judged, phase_start, process_events, run_end
 from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
@@ -13,6 +13,8 @@ _INTERVALS_VISIBLE = 1.5
 _LATE_SECONDS = 0.25
 """A reading may be so late: the aim for latency in `harness/promises.yaml` is an interval, however short, and this."""
 _BRIDGE_GONE = "bridge-killed"
+_STARTS_OF_LEEWAY, _LEEWAY_SECONDS_MIN = 5, 1.5
+"""A bridge that comes back while the collector is away shows it by nothing: so many times what its first start took."""
 _HARMLESS_TO_FILE = (
     "collector-",
     "network-",
@@ -122,7 +124,7 @@ def unmissable(record: RunRecord) -> list[Write]:
     needed = visible_seconds(record)
     begin = phase_start(record, "warm-up") or 0.0
     writes = record.ledger.writes
-    hidden = _hidden(record)
+    hidden = hidden_spans(record)
     found: list[Write] = []
     for index, write in enumerate(writes):
         is_last = index == len(writes) - 1
@@ -141,7 +143,7 @@ def hidden_at(hidden: list[Span], t: float) -> bool:
     return any(span.holds(t) for span in hidden)
 
 
-def _hidden(record: RunRecord) -> list[Span]:
+def hidden_spans(record: RunRecord) -> list[Span]:
     """Stretches in which a fault kept readers from what the job wrote."""
     spans: list[Span] = []
     began: dict[str, float] = {}
@@ -161,7 +163,24 @@ def _read_again(record: RunRecord, fault: str, healed: float) -> float:
     """Return from when on the file was read again: a bridge that was started anew needs time to come up."""
     if fault != _BRIDGE_GONE:
         return healed
-    return min((export.t for export in record.exports if export.delivered and export.t >= healed), default=healed)
+    shown = min((export.t for export in record.exports if export.delivered and export.t >= healed), default=healed)
+    if not _collector_is_away(record, healed):
+        return shown
+    start, ready = (
+        next((one.t for one in process_events(record, "bridge", what)), 0.0) for what in ("started", "ready")
+    )
+    return min(shown, healed + max(_LEEWAY_SECONDS_MIN, _STARTS_OF_LEEWAY * (ready - start)))
+
+
+def _collector_is_away(record: RunRecord, t: float) -> bool:
+    held: set[tuple[object, object]] = set()
+    for event in record.events:
+        name = str(event.data.get("fault", ""))
+        if event.t <= t and event.kind == "fault" and name.startswith(("collector-", "network-")):
+            change = held.add if event.data.get("action") == "inject" else held.discard
+            if event.data.get("action") in {"inject", "heal"}:
+                change((event.data.get("step"), name))
+    return bool(held)
 
 
 def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:

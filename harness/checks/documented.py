@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS, arrivals
+from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS, LOSS, arrivals
 from harness.checks.contract import interval_seconds
+from harness.checks.delivery import hidden_spans
 from harness.record import Export, Point, RunRecord
 from harness.scenario import SERVICE_NAME
 
@@ -48,6 +50,7 @@ def wrong_points(record: RunRecord) -> Iterator[Wrong]:
             yield export.t, f"at {export.t:.1f} s {point.metric} {what}"
     yield from _of_other_instances(record)
     yield from _before_their_write(record)
+    yield from _after_the_next_write(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,26 @@ def _before_their_write(record: RunRecord) -> Iterator[Wrong]:
                 arrival.t,
                 f"at {arrival.t:.1f} s an update of {stamped:.1f} s shows write {write.sequence} of {write.t:.1f} s",
             )
+
+
+def _after_the_next_write(record: RunRecord) -> Iterator[Wrong]:
+    """What was queued keeps its own time: an update is not stamped long after another write took the place of its own.
+
+    Where a fault kept the bridge from the file meanwhile, it may go on to show what it had.
+    """
+    writes, hidden = record.ledger.writes, hidden_spans(record)
+    known = Counter(write.values.get(FIELDS[LOSS]) for write in writes)
+    for arrival in arrivals(record):
+        stamped, write, index = _seconds(arrival.update.time_unix_nano, record), arrival.write, arrival.index
+        if stamped is None or write is None or index is None or index + 1 == len(writes):
+            continue
+        if known[write.values.get(FIELDS[LOSS])] > 1:  # which of them it shows is not known
+            continue
+        until = writes[index + 1].t
+        kept_away = any(span.start <= stamped and span.end >= until for span in hidden)
+        if stamped > until + _slack(record) and not kept_away:
+            said = f"at {arrival.t:.1f} s an update of {stamped:.1f} s shows write {write.sequence}"
+            yield arrival.t, f"{said}, which the next one had replaced at {until:.1f} s"
 
 
 def _seconds(time_unix_nano: int, record: RunRecord) -> float | None:

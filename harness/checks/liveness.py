@@ -15,7 +15,8 @@ from harness.scenario import CheckSpec
 
 _LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE = 1.0, 2
 """A process of the bridge's tree that was seen for so long is part of the bridge, and none of one reading alone."""
-_NUMBERS = re.compile(r"\d+")
+_NUMBERS = re.compile(r"\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b|\d+", re.IGNORECASE)
+"""What differs from one start to the next: numbers, hashes, UUIDs."""
 _INTERVALS_TO_SPEAK = 2
 """Observed for less than this after a heal, a silent bridge is not yet proven silent."""
 
@@ -76,7 +77,10 @@ def _identity(event: Event) -> tuple[object, object, object]:
 
 
 def _comes_again(ended: Event, began: Event) -> bool:
-    """Whether it is the same process under a new image, or another one with the same command but for its numbers."""
+    """Whether it is the same process under a new image, or another one with the same command.
+
+    Numbers in it, and names made at random, may differ.
+    """
     if _identity(ended)[:2] == _identity(began)[:2]:
         return True
     one, other = (_NUMBERS.sub("0", str(event.data["command"])) for event in (ended, began))

@@ -149,7 +149,6 @@ CHECKS = (
         "MB",
         rss_peak,
         samples_min=3,
-        alone=True,
     ),
     Check(
         "network-rate",

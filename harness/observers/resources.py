@@ -1,9 +1,9 @@
 """Samples what a tree of processes costs: CPU time, memory, threads, descriptors, switches; by pid and create time.
 
 Figures are the kernel's own (`harness/procfs.py`): RSS is VmRSS and the peak VmHWM of /proc/PID/status, PSS and USS are
-of smaps_rollup. What a tree has used never falls: a child that ended and was not waited for leaves what was last seen
-of it. Where the tree has a control group of its own, as a container has, what the kernel counted for that stands beside
-them; and so do the tree's members, and how busy the machine was.
+of smaps_rollup. What a tree has used never falls: each child that ended and was not waited for leaves what was last
+seen of it. Where the tree has a control group of its own, as a container has, what the kernel counted for that stands
+beside them; and so do the tree's members, and how busy the machine was.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ class Watched:
 class _Sums:
     """What was found over the members of a tree."""
 
-    cpu_seconds: float = 0.0
     rss_bytes: int = 0
     peak_bytes: int = 0
     threads: int = 0
@@ -59,7 +58,7 @@ class _Tree:
     def __init__(self, watched: Watched, tell: Callable[[Change], None]) -> None:
         self.watched = watched
         self._members = Members(watched.role, watched.pid, self._lives, tell)
-        self._cpu_seconds = 0.0
+        self._cpu = _Cpu(with_children=watched.with_children)
         self._peak_bytes = 0
         self._turn = 0
         self._strays: list[int] = []
@@ -81,14 +80,13 @@ class _Tree:
                 self._add(pid, found)
         if not found.processes:
             return None
-        self._cpu_seconds = max(self._cpu_seconds, found.cpu_seconds)
         self._peak_bytes = max(self._peak_bytes, found.peak_bytes)
         pss, uss = _shares(pids) if seldom else (None, None)
         voluntary, involuntary = self._switches.of(pids)
         return ResourceSample(
             t=t,
             role=watched.role,
-            cpu_seconds=self._cpu_seconds,
+            cpu_seconds=self._cpu.of(pids),
             rss_bytes=found.rss_bytes,
             peak_rss_bytes=self._peak_bytes,
             threads=found.threads,
@@ -102,9 +100,6 @@ class _Tree:
         )
 
     def _add(self, pid: int, found: _Sums) -> None:
-        found.cpu_seconds += procfs.cpu_seconds(pid)
-        if self.watched.with_children:
-            found.cpu_seconds += procfs.ended_children_cpu_seconds(pid)
         status = procfs.status(pid)
         if "VmRSS" not in status:  # a zombie has no memory any more
             return
@@ -139,6 +134,43 @@ class _Tree:
         if watched.mark is not None and seldom:
             self._strays = keeper.marked(watched.mark)
         return inside + [pid for pid in self._strays if pid not in inside]
+
+
+class _Cpu:
+    """CPU time of a tree, with what its ended members had used.
+
+    Who waits for a child has its time from then on. Of one that nobody waits for (SIGCHLD ignored, the parent gone) the
+    kernel tells nobody: what was last seen of it is kept, where that did not come to another member by the next sample.
+    One that began and ended between two samples is missed there.
+    """
+
+    def __init__(self, *, with_children: bool) -> None:
+        self._with_children = with_children
+        self._of_ended = self._pending = 0.0
+        self._seen: dict[tuple[int, float], tuple[float, float]] = {}
+        self._told = 0.0
+
+    def of(self, pids: list[int]) -> float:
+        """Seconds up to now; never less than before."""
+        now: dict[tuple[int, float], tuple[float, float]] = {}
+        # Who left the tree and lives on has not ended.
+        for pid in dict.fromkeys([*pids, *(pid for pid, _ in self._seen)]):
+            with contextlib.suppress(OSError):
+                member = (pid, procfs.create_time(pid))
+                if pid in pids or member in self._seen:
+                    now[member] = self._used(pid)
+        ended = [sum(used) for member, used in self._seen.items() if member not in now]
+        gone = sum(max(0.0, used - procfs.TICK_SECONDS) for used in ended)  # what comes to another comes in ticks
+        came = sum(used[1] - self._seen[member][1] for member, used in now.items() if member in self._seen)
+        self._of_ended += max(0.0, self._pending - came)
+        self._pending = max(0.0, gone - max(0.0, came - self._pending))
+        self._seen = now
+        self._told = max(self._told, self._of_ended + sum(sum(used) for used in now.values()))
+        return self._told
+
+    def _used(self, pid: int) -> tuple[float, float]:
+        """Its own, and that of the children that it waited for."""
+        return procfs.cpu_seconds(pid), procfs.ended_children_cpu_seconds(pid) if self._with_children else 0.0
 
 
 class _Switches:

@@ -152,6 +152,20 @@ def test_writes_that_nobody_read_because_the_bridge_was_gone_are_not_missed():
     assert judged("every-write-delivered", killed_and_restarted()).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(("away", "verdict"), [(False, Verdict.PASS), (True, Verdict.FAIL)])
+def test_what_a_restarted_bridge_reads_in_an_outage_is_due_before_its_first_delivery(away: bool, verdict: Verdict):
+    """It is there again at 8 s and its first start took 0.9 s, so from 12.5 s on it reads; it delivers from 17 s on."""
+    record = killed_and_restarted()
+    outage_around = (fault(5.0, "inject"), fault(15.5, "heal")) if away else ()
+    record = replace(
+        record,
+        events=tuple(sorted((*record.events, *outage_around), key=lambda event: event.t)),
+        exports=tuple(one for one in record.exports if not 6 < one.t < 17),
+    )
+    result = judged("every-write-delivered", record)
+    assert result.verdict is verdict, result.reason
+
+
 def test_a_write_from_before_the_kill_is_missed():
     record = killed_and_restarted()
     record = replace(record, exports=tuple(one for one in record.exports if not 4 < one.t < 9))

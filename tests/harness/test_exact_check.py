@@ -14,7 +14,7 @@ from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.arrivals import COUNTERS, GAUGES, HISTOGRAMS, LOSS
 from harness.checks.documented import FIELDS, KINDS, UNITS
 from harness.record import Export, Point, RunRecord
-from tests.harness.histories import spec
+from tests.harness.histories import fault, spec
 from tests.harness.histories_of_jobs import complete, restarted, stale, two_jobs, writes
 
 BATCHES, EPOCHS = COUNTERS
@@ -126,6 +126,30 @@ def test_a_clock_may_be_an_interval_and_a_second_ahead_and_no_more(late_seconds:
     late = int(late_seconds * 1e9)
     record = with_points(lambda point: replace(point, time_unix_nano=point.time_unix_nano + late))
     assert judged(record).verdict is verdict
+
+
+def late_backlog(restamp: bool) -> RunRecord:
+    """What was read from 6 s to 12 s arrives at 12.5 s: at the times at which it was read, or stamped anew."""
+    record = complete()
+    held = [one for one in record.exports if 6 < one.t < 12]
+
+    def stamped(point: Point) -> Point:
+        return replace(point, time_unix_nano=int(12.4e9)) if restamp else point
+
+    backlog = [replace(one, t=12.5, points=tuple(map(stamped, one.points))) for one in held]
+    before = [one for one in record.exports if one.t < 6]
+    return replace(record, exports=(*before, *backlog, *(one for one in record.exports if one.t > 12.5)))
+
+
+def test_a_backlog_keeps_the_times_at_which_it_was_read():
+    assert judged(late_backlog(restamp=False)).verdict is Verdict.PASS
+    fails(late_backlog(restamp=True), "an update of 12.4 s shows write 3, which the next one had replaced at 6.5 s")
+
+
+def test_a_value_that_is_shown_on_while_a_fault_hides_the_file_keeps_no_time():
+    record = late_backlog(restamp=True)
+    hidden = (fault(5.9, "inject", name="file-missing"), fault(12.45, "heal", name="file-missing"))
+    assert judged(replace(record, events=(*record.events, *hidden))).verdict is Verdict.PASS
 
 
 def test_points_stamped_zero_are_found_where_the_run_lies_in_our_days():

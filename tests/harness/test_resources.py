@@ -110,6 +110,36 @@ def test_cpu_time_of_a_child_that_ended_before_anyone_looked_counts(
     assert samples[0].cpu_seconds >= 0.3
 
 
+SPINS_IN_CHILDREN_NOBODY_WAITS_FOR = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(4):
+    child = os.fork()
+    if child == 0:
+        end = time.process_time() + 0.15
+        while time.process_time() < end: pass
+        time.sleep(0.3)
+        os._exit(0)
+    while os.path.exists(f"/proc/{child}"):
+        time.sleep(0.01)
+print("done", flush=True)
+time.sleep(600)
+"""
+
+
+def test_cpu_time_of_each_child_that_nobody_waits_for_counts(
+    start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
+):
+    child = start(SPINS_IN_CHILDREN_NOBODY_WAITS_FOR)
+    samples = watch(of(child))
+    wait_until(lambda: "done" in child.log.read_text(), within=30, what="all of them have ended")
+    seen = len(samples)
+    wait_until(lambda: len(samples) > seen + 2, within=5, what="samples after that")
+    used = [sample.cpu_seconds for sample in samples]
+    assert used == sorted(used)
+    assert 0.5 < used[-1] < 0.9  # 4 of 0.15 s, less than a tick each, and the start of Python
+
+
 def test_a_process_watched_alone_is_not_charged_for_the_children_that_it_waited_for(
     start: Callable[..., Process], watch: Callable[[Watched], list[ResourceSample]]
 ):

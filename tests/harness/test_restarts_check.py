@@ -50,6 +50,17 @@ def test_a_replacement_whose_command_differs_by_its_numbers_is_one():
     assert alive(*life(11, 0.5, 8.0, command="worker --fd=7"), *again).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("worker --run-id=9f1c2b3a4d5e6f708192a3b4c5d6e7f8", "worker --run-id=a07b6c5d4e3f21008f9e8d7c6b5a4938"),
+        ("worker 0b5f8a3e-7d0c-4c57-9c0e-d1f2a3b4c5d6", "worker fe12dc34-ba56-4789-8abc-0123456789ab"),
+    ],
+)
+def test_a_replacement_whose_command_differs_by_a_name_made_at_random_is_one(first: str, second: str):
+    assert alive(*life(11, 0.5, 8.0, command=first), *life(12, 8.0, command=second)).verdict is Verdict.FAIL
+
+
 def test_a_process_that_turned_into_another_program_is_an_exit():
     turned = [member(8.0, "ended", 11), member(8.0, "began", 11, "bridge-anew", image=2)]
     result = alive(*life(11, 0.5), *turned)
