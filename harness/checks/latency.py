@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.checks.arrivals import arrivals
 from harness.checks.contract import Check, Measure, write_period_seconds
-from harness.checks.spans import Span, inside, judged
+from harness.checks.spans import Span, inside, judged, stop_signal
 from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
@@ -51,6 +51,22 @@ def age_of_information(record: RunRecord, spec: CheckSpec) -> Measure:
     now, age, write = worst
     evidence = f"at {now:.1f} s the newest value at the sink was write {write.sequence}, {age:.2f} s old"
     return Measure(age, count, evidence, now)
+
+
+def age_at_stop(record: RunRecord, _spec: CheckSpec) -> Measure:
+    """Age of the newest value at the sink in the moment in which the bridge is asked to end, s.
+
+    What came back after a fault and then fell silent delivers all that it held back when it is asked to end.
+    """
+    stop = stop_signal(record)
+    if stop is None:
+        return Measure(None, 0, "nobody asked the bridge to end")
+    if not any(arrival.index is not None and arrival.t <= stop.t for arrival in arrivals(record)):
+        return Measure(None, 0, "no update that the job wrote reached the sink before the bridge was asked to end")
+    for now, age, write in ages(record, (Span(stop.t, stop.t),)):
+        evidence = f"when the bridge was asked to end at {now:.1f} s the newest value was write {write.sequence}"
+        return Measure(age, 1, f"{evidence}, {age:.2f} s old", now)
+    return Measure(None, 0, "the job had written nothing when the bridge was asked to end")
 
 
 def ages(record: RunRecord, spans: tuple[Span, ...]) -> Iterator[tuple[float, float, Write]]:
@@ -103,5 +119,12 @@ CHECKS = (
         age_of_information,
         samples_min=100,
         whole_run=False,
+    ),
+    Check(
+        "age-of-information-at-stop",
+        "age of the newest value at the sink when the bridge is asked to end",
+        "s",
+        age_at_stop,
+        samples_min=1,
     ),
 )

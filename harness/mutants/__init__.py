@@ -60,6 +60,7 @@ MUTANTS = (
     Mutant("hoards_in_an_outage", "collector-outage/refused", "rss-peak"),
     Mutant("leaks_connections", "collector-outage/refused", "fds-return"),
     Mutant("leaves_a_thread_behind", "collector-outage/refused", "threads-return"),
+    Mutant("falls_silent_again", "collector-outage/refused", "age-of-information-at-stop"),
     Mutant("resumes_when_told_to_end", "collector-outage/refused", "first-arrival-after-recovery"),
     Mutant("replays_backwards", "collector-outage/refused", "register-model"),
     Mutant("never_reconnects", "collector-outage/silent", "values-after-fault"),

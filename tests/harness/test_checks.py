@@ -436,6 +436,20 @@ def test_what_is_delivered_when_the_bridge_is_asked_to_end_did_not_come_by_itsel
     assert "6.00 s until the bridge was asked to end" in result.reason
 
 
+@pytest.mark.parametrize(("at_most", "verdict"), [(5, Verdict.FAIL), (6, Verdict.PASS)])
+def test_a_bridge_that_falls_silent_again_is_found_by_what_it_shows_when_it_is_asked_to_end(
+    at_most: int, verdict: Verdict
+):
+    """The newest that it shows is write 7 of 12.5 s, 2 s of which were its own; the next came at 14.5 s."""
+    record = outage()
+    silent = tuple(one for one in record.exports if not 14.5 < one.t < 18)
+
+    result = judged("age-of-information-at-stop", replace(record, exports=silent), at_most=at_most)
+
+    assert result.measured == pytest.approx(5.5), result.reason
+    assert result.verdict is verdict
+
+
 @pytest.mark.parametrize(("at_most", "verdict"), [(4, Verdict.FAIL), (5, Verdict.INCONCLUSIVE)])
 def test_of_two_faults_the_one_that_was_watched_too_shortly_is_not_covered_by_the_other(at_most: int, verdict: Verdict):
     """From the first at 12 s it takes 4.02 s; the second is healed at 16.5 s, and nothing comes until the stop."""
