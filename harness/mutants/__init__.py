@@ -57,6 +57,7 @@ MUTANTS = (
     Mutant("ends_beside_quiet_job", "job-hangs", "alive"),
     Mutant("gives_up_on_torn_file", "torn-writes", "values-after-fault"),
     Mutant("forgets_outages", "collector-outage/refused", "every-write-delivered"),
+    Mutant("keeps_twenty", "collector-outage/many", "every-write-delivered"),
     Mutant("hoards_in_an_outage", "collector-outage/refused", "rss-peak"),
     Mutant("leaks_connections", "collector-outage/refused", "fds-return"),
     Mutant("leaves_a_thread_behind", "collector-outage/refused", "threads-return"),
