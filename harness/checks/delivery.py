@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.checks.arrivals import LOSS, Arrival, arrivals, differences, strays
 from harness.checks.contract import Check, Measure, interval_seconds
-from harness.checks.spans import Span, inside, judged, phase_start, process_events, run_end
+from harness.checks.spans import Span, faults_held, inside, judged, phase_start, process_events, run_end
 from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
 
@@ -173,14 +173,8 @@ def _read_again(record: RunRecord, fault: str, healed: float) -> float:
 
 
 def _collector_is_away(record: RunRecord, t: float) -> bool:
-    held: set[tuple[object, object]] = set()
-    for event in record.events:
-        name = str(event.data.get("fault", ""))
-        if event.t <= t and event.kind == "fault" and name.startswith(("collector-", "network-")):
-            change = held.add if event.data.get("action") == "inject" else held.discard
-            if event.data.get("action") in {"inject", "heal"}:
-                change((event.data.get("step"), name))
-    return bool(held)
+    held = [names for event, names in faults_held(record) if event.t <= t]
+    return bool(held) and any(name.startswith(("collector-", "network-")) for _, name in held[-1])
 
 
 def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:

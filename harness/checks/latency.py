@@ -63,10 +63,12 @@ def age_at_stop(record: RunRecord, _spec: CheckSpec) -> Measure:
         return Measure(None, 0, "nobody asked the bridge to end")
     if not any(arrival.index is not None and arrival.t <= stop.t for arrival in arrivals(record)):
         return Measure(None, 0, "no update that the job wrote reached the sink before the bridge was asked to end")
-    for now, age, write in ages(record, (Span(stop.t, stop.t),)):
-        evidence = f"when the bridge was asked to end at {now:.1f} s the newest value was write {write.sequence}"
-        return Measure(age, 1, f"{evidence}, {age:.2f} s old", now)
-    return Measure(None, 0, "the job had written nothing when the bridge was asked to end")
+    moment = next(ages(record, (Span(stop.t, stop.t),)), None)
+    if moment is None:
+        return Measure(None, 0, "the job had written nothing when the bridge was asked to end")
+    _, age, write = moment
+    evidence = f"when the bridge was asked to end at {stop.t:.1f} s the newest value was write {write.sequence}"
+    return Measure(age, 1, f"{evidence}, {age:.2f} s old", stop.t)
 
 
 def ages(record: RunRecord, spans: tuple[Span, ...]) -> Iterator[tuple[float, float, Write]]:

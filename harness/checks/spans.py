@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -132,17 +132,22 @@ def heals(record: RunRecord, spec: CheckSpec) -> list[Event]:
     A fault that was taken away while another one held is none of them: nothing can recover from it yet.
     """
     stop = stop_signal(record)
-    held: set[tuple[object, object]] = set()
     found: list[Event] = []
-    for event in record.events:
-        key = (event.data.get("step"), event.data.get("fault"))
-        if event.kind == "fault" and event.data.get("action") == "inject":
-            held.add(key)
-        if event.kind != "fault" or event.data.get("action") != "heal":
-            continue
-        held.discard(key)
+    for event, held in faults_held(record):
         in_time = stop is None or event.t < stop.t
         asked_for = not spec.during or event.data.get("step") in spec.during
-        if event.data.get("ok") and not held and in_time and asked_for:
+        healed = event.data.get("action") == "heal" and event.data.get("ok")
+        if healed and not held and in_time and asked_for:
             found.append(event)
     return found
+
+
+def faults_held(record: RunRecord) -> Iterator[tuple[Event, frozenset[tuple[str, str]]]]:
+    """Yield each moment at which a fault was put in place or taken away, and those in place after it: step and name."""
+    held: frozenset[tuple[str, str]] = frozenset()
+    for event in record.events:
+        action = event.data.get("action")
+        if event.kind == "fault" and action in {"inject", "heal"}:
+            one = {(str(event.data.get("step")), str(event.data.get("fault")))}
+            held = held | one if action == "inject" else held - one
+            yield event, held
