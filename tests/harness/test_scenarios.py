@@ -11,7 +11,7 @@ from harness.catalogue import entries, files
 from harness.plausibility import phase_seconds
 from harness.promises import load as load_promises
 from harness.reports import index
-from harness.scenario import Scenario
+from harness.scenario import Scenario, SteadyStep
 from harness.starter import Starter
 
 FOLDER = Path(__file__).parents[2] / "scenarios"
@@ -43,6 +43,25 @@ def test_every_promise_is_held_by_a_scenario_of_the_smoke_profile():
     held = {spec.promise for scenario in SCENARIOS if scenario.profile == "smoke" for spec in scenario.checks}
 
     assert held == set(load_promises().promises)
+
+
+def before_the_first_fault(scenario: Scenario) -> float | None:
+    """How long the bridge is watched in peace, s; None: no fault comes."""
+    seconds = scenario.warm_up
+    for step in scenario.timeline:
+        if not isinstance(step, SteadyStep):
+            return seconds
+        seconds += step.steady
+    return None
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_bridge_that_dies_of_the_first_fault_was_seen_for_long_enough_to_be_missed(scenario: Scenario):
+    """`alive` asks for a second and two intervals of what is restarted; a loaded machine sees it a second less long."""
+    interval, peace = scenario.bridge.interval, before_the_first_fault(scenario)
+    if interval is None or peace is None or not any(spec.check == "alive" for spec in scenario.checks):
+        return
+    assert peace >= max(1.0, 2 * interval) + 1.0
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
