@@ -82,6 +82,7 @@ MUTANTS = (
     Mutant("dies_of_memory_error", "bridge-limits/address-space", "alive"),
     Mutant("dies_of_a_late_tick", "bridge-stopped", "alive"),
     Mutant("skips_last_read", "shutdown/healthy", "last-write-delivered"),
+    Mutant("drops_what_waits", "shutdown/behind", "every-write-delivered"),
     Mutant("leaves_out_counters", "shutdown/healthy", "metrics-exact"),
     Mutant("skews_counters", "shutdown/healthy", "metrics-exact"),
     Mutant("wrong_times", "shutdown/healthy", "metrics-exact"),
