@@ -58,7 +58,7 @@ def once(settings: Settings, stop: Stop) -> int:
     encoded = _encoded(settings, news)
     if encoded is None:
         console.say(
-            "there is nothing to send\n"
+            "there is nothing to send: no field of the file became a metric (`check` says what is in it)\n"
             if not settings.sdk_disabled
             else "nothing is sent: OTEL_SDK_DISABLED is true\n"
         )

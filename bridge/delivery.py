@@ -119,6 +119,8 @@ class Stats(NamedTuple):
     in_flight: int
     failures_in_a_row: int
     """Calls that were to be repeated, since the last one that was taken or refused for good."""
+    refusals_in_a_row: int
+    """Calls that were refused for good, since the last one that was taken."""
     next_attempt_at: float
     """Not before this time; -inf before the first call."""
     last_delivery_at: float | None
@@ -271,6 +273,7 @@ class Delivery:
             queue_bytes_max=outbox.bytes_max,
             in_flight=len(outbox.in_flight),
             failures_in_a_row=self._failures,
+            refusals_in_a_row=self._refusals,
             next_attempt_at=self.due_at(),
             last_delivery_at=self._last_delivery_at,
         )

@@ -19,7 +19,7 @@ UNIX_PATH_BYTES_MAX = 107
 
 ALLOWED = (
     "host:port, http://host:port, https://host:port, dns:///host:port or unix:PATH; without a path behind the port; "
-    "the port is 4317 unless given"
+    "the port is 4317 unless given; PATH has at most 107 bytes"
 )
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _TARGET = re.compile(

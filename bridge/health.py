@@ -90,6 +90,8 @@ class Health:
             yield "no metrics file was read yet"
         if stats.failures_in_a_row:
             yield f"delivery has failed {stats.failures_in_a_row} times in a row"
+        elif stats.refusals_in_a_row:
+            yield f"the collector has refused {stats.refusals_in_a_row} calls in a row"
         elif stats.last_delivery_at is None:
             yield "nothing was delivered yet"
 

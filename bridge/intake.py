@@ -11,6 +11,8 @@ from bridge.snapshot import Snapshot
 
 LOOK_AGAIN_SECONDS = (0.005, 0.010, 0.020)
 """A writer caught half-way is given these pauses to finish: 35 ms in all, so that a tick stays short."""
+LAST_LOOK_AGAIN_SECONDS = (*LOOK_AGAIN_SECONDS, 0.040, 0.080)
+"""The same at the end, after which nobody looks: 155 ms in all."""
 
 
 class News(NamedTuple):
@@ -42,20 +44,24 @@ class Intake:
         self._ended_with: Reading | type[MetricsFileError] | None = None
         self._began_without_file: bool | None = None
 
-    def take(self) -> News | None:
+    def take(self, *, last: bool = False) -> News | None:
         """Look at the file, again where a writer seems to be at work. None: it is whole, and as it was.
+
+        Args:
+            last: nobody looks after this one, so half a document is waited for, also one that was there before.
 
         Raises:
             MetricsFileError: there are no bytes.
             SnapshotError: the bytes are no snapshot, and a moment later they were still none.
         """
         ended_with, self._ended_with = self._ended_with, None
-        for pause in LOOK_AGAIN_SECONDS:
+        for pause in LAST_LOOK_AGAIN_SECONDS if last else LOOK_AGAIN_SECONDS:
             try:
                 return self._look()
             except (FileChanging, FileMissing, SnapshotError) as error:
                 # What the last take ended with, and is still so, is no slip of this moment: it gets no second look.
-                if ended_with is not None and self._failure(error) is ended_with:
+                half_of_the_last = last and isinstance(error, SnapshotError)
+                if ended_with is not None and self._failure(error) is ended_with and not half_of_the_last:
                     self._ended_with = ended_with
                     raise
             self._sleep(pause)

@@ -121,7 +121,7 @@ class Loop:
 
     def last_tick(self) -> None:
         """Read, record, hand over once more. No gauge ends here: the job's last values must live to be scraped."""
-        self._read()
+        self._read(last=True)
         self._gauges_live = self._gauges_live or self._freshness.live(self._clock.monotonic())
         self._send()
 
@@ -140,10 +140,10 @@ class Loop:
             if self._repeats.due(("broken tick", type(error).__name__)) is not None:
                 _log.exception("a tick broke off (%d so far); the next one comes as planned", self.broken_ticks)
 
-    def _read(self) -> None:
+    def _read(self, *, last: bool = False) -> None:
         now = self._clock.monotonic()
         try:
-            news = self._intake.take()
+            news = self._intake.take(last=last)
         except (MetricsFileError, SnapshotError) as error:
             self.reads[error.kind] += 1
             self._freshness.bad(now, error)

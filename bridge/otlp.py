@@ -42,7 +42,7 @@ RETRYABLE = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANG
 """OTLP's retryable codes. RESOURCE_EXHAUSTED joins them only where the answer carries RetryInfo."""
 
 RETRY_AFTER_SECONDS_MAX = 3600.0
-"""A collector that asks for more patience than this is asked again after this: nothing waits without a bound."""
+"""RetryInfo that says more is read as this. What is waited is a minute at most (`bridge.delivery.Bounds`)."""
 
 _RETRY_INFO = b"google.rpc.RetryInfo"
 _VARINT_BYTES_MAX = 10

@@ -24,15 +24,12 @@ class SpoolFolder:
     """One folder, locked while it is open. A killed process leaves no lock behind.
 
     Args:
-        path: made where it is missing; its parent must exist.
+        path: made where it is missing; the folder that it is in must exist.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._folder = self._lock = -1
-
-    def __str__(self) -> str:
-        return str(self._path)
 
     def open(self) -> None:
         """Make it where needed, and lock it.
@@ -44,17 +41,23 @@ class SpoolFolder:
             try:
                 self._folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError:
-                self._path.mkdir(mode=0o700)
+                self._make()
                 self._folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._lock = self._open(_LOCK, os.O_RDWR | os.O_CREAT)
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self.close()
-                raise SpoolError("another bridge uses it") from None
+                raise SpoolError("is in use by another bridge; give each one a BRIDGE_SPOOL_DIR of its own") from None
             except OSError:
                 self.close()
                 raise
+
+    def _make(self) -> None:
+        try:
+            self._path.mkdir(mode=0o700)
+        except FileNotFoundError:
+            raise SpoolError(f"cannot be made: make {self._path.parent} first, or set BRIDGE_SPOOL_DIR") from None
 
     def close(self) -> None:
         """Give it free."""
@@ -90,7 +93,7 @@ class SpoolFolder:
                 os.close(descriptor)
 
     def create(self, name: str, *, exclusive: bool = True) -> int:
-        """A new file of mode 0600, as a descriptor to `append` to; unless exclusive, also one that is there.
+        """A new file of mode 0600, as a descriptor to `write` to; unless exclusive, also one that is there.
 
         Raises:
             SpoolError: it cannot be made.

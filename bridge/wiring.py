@@ -147,7 +147,8 @@ def open_health(settings: Settings, loop: Loop, sender: Sender) -> Health | None
     except OSError as error:
         # Carrying metrics matters more than saying so; a probe that finds nobody says it too.
         _log.error(
-            "nothing can listen on %s port %d (%s); the bridge goes on without its health endpoint",
+            "nothing can listen on %s port %d (%s); the bridge goes on without its health endpoint "
+            "(BRIDGE_HEALTH_HOST and BRIDGE_HEALTH_PORT say where it is)",
             settings.health_host,
             settings.health_port,
             error.strerror,

@@ -94,7 +94,8 @@ def load(path: Path) -> tuple[Scenario, ...]:
     try:
         data = _data(path)
     except FileNotFoundError:
-        raise ScenarioFileError([Problem(str(path), 1, "there is no such file")]) from None
+        mend = "`python -m harness list` names the scenarios that there are"
+        raise ScenarioFileError([Problem(str(path), 1, "there is no such file", mend)]) from None
     except OSError as error:
         raise ScenarioFileError([Problem(str(path), 1, f"cannot be read: {error.strerror}")]) from None
     if len(data) > SIZE_MAX_BYTES:

@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rig", default="embedded", help="what scenarios run on: embedded (default), local, compose, kubernetes"
     )
-    group.addoption("--bridge", metavar="COMMAND", help="the bridge under test; by default this Python's -m bridge")
+    group.addoption("--bridge", metavar="COMMAND", help="the bridge under test; by default the rig's own")
     group.addoption(
         "--scenario-out",
         metavar="DIR",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness import load
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.checks.contract import interval_seconds
+from harness.checks.spans import stop_signal
 from harness.load import Load
 from harness.plausibility import MET_AT_ONCE, looser
 from harness.promises import Promises
@@ -216,11 +217,12 @@ def _moment_doubts(record: RunRecord, scenario: Scenario) -> Iterable[str]:
     if at == "last-write":
         return
     met = [event for event in record.events if event.kind == "moment" and event.data.get("at") == at]
+    stop = stop_signal(record)
     if not met:
         yield f"The bridge was never told to end at the moment that is meant ({at})."
     elif not met[-1].data.get("ok"):
         yield f"The signal did not meet the moment that is meant ({at}): {_evidence(met[-1].data)}."
-    elif at == "mid-write" and not _last_write_after(record, met[-1].t):
+    elif at == "mid-write" and not _last_write_after(record, max(met[-1].t, stop.t if stop else 0.0)):
         yield "The job's last write was whole before the signal came."
 
 

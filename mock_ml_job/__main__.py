@@ -109,7 +109,8 @@ def _training(settings: Settings) -> Work:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mock_ml_job",
-        description="A training job that writes its metrics to a file. All settings are environment variables.",
+        description="A training job that writes its metrics to a file. "
+        "All settings are environment variables (docs/metrics-file.md).",
         epilog="Exit codes: 0 ended as it should, 1 a file could not be written, 2 wrong settings.",
     )
     parser.add_argument(

@@ -1,7 +1,8 @@
 """How many sidecars a Collector carries, what a second and a third add, and what a thundering herd does.
 
-    python -m benchmarks.load [--out runs/load] [--sidecars 100 300 1000 2000 3000] [--ticks 4]
-                              [--replicas 2 3] [--replica-sidecars 2000] [--herd 1000] [--herd-backlog 60]
+    python -m benchmarks.load [--out runs/load] [--sidecars 100 300 1000 2000 3000 4000] [--ticks 4]
+                              [--replicas 2 3] [--replica-sidecars 3000] [--killed-sidecars 1000]
+                              [--herd 1000] [--herd-backlog 60]
     python -m benchmarks.load --judge runs/load
 
 Real Collectors, scraped by a real Prometheus, and Locust in a process of its own, all on loopback. The steps go up

@@ -23,6 +23,7 @@ _HARMLESS_TO_FILE = (
     "job-spoils-fields",
     "job-backdates-writes",
     "job-second-writer",
+    "bridge-disk-full",
 )
 """Names of faults begin so where a reader of the metrics file sees all that the job writes."""
 

@@ -53,7 +53,8 @@ def _restarts(record: RunRecord, ready: float, stop: float) -> list[tuple[float,
     """Members of the bridge's tree that ended while its root lived on, and came again: what a supervisor hides.
 
     Processes that are started for each reading and end with it are none: a member counts once it was seen for two
-    intervals and a second. One whose command nobody runs again is not judged here: then it is missed, or it is not.
+    intervals, and for a second at least. One whose command nobody runs again is not judged here: then it is missed, or
+    it is not.
     """
     least = max(_LIFE_SECONDS_MIN, _INTERVALS_OF_LIFE * interval_seconds(record))
     members = [event for event in record.events if event.kind == "member" and event.data.get("role") == "bridge"]

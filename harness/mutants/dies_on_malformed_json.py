@@ -11,10 +11,10 @@ from bridge.intake import Intake, News
 take_or_raise = Intake.take
 
 
-def take(self: Intake) -> News | None:
+def take(self: Intake, *, last: bool = False) -> News | None:
     """Take what is new, and die of what is broken."""
     try:
-        return take_or_raise(self)
+        return take_or_raise(self, last=last)
     except SnapshotError as error:
         sys.exit(f"cannot parse the metrics file: {error}")
 

@@ -12,12 +12,12 @@ take_or_raise = Intake.take
 met: list[SnapshotError] = []
 
 
-def take(self: Intake) -> News | None:
+def take(self: Intake, *, last: bool = False) -> News | None:
     """Take what is new, until something was broken."""
     if met:
         raise met[0]
     try:
-        return take_or_raise(self)
+        return take_or_raise(self, last=last)
     except SnapshotError as error:
         met.append(error)
         raise

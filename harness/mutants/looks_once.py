@@ -8,5 +8,5 @@ from bridge import intake
 from bridge.__main__ import main
 
 if __name__ == "__main__":
-    intake.LOOK_AGAIN_SECONDS = ()  # type: ignore[assignment]  # the defect
+    intake.LOOK_AGAIN_SECONDS = intake.LAST_LOOK_AGAIN_SECONDS = ()  # type: ignore[assignment]  # the defect
     sys.exit(main())

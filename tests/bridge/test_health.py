@@ -60,6 +60,15 @@ def test_a_bridge_that_reads_and_delivers_is_live_and_ready(bridge: Bridge):
     assert bridge.asked("/ready?verbose") == (200, {"ready": True, "reasons": []})
 
 
+def test_a_collector_that_refuses_for_good_speaks_against_being_ready(bridge: Bridge):
+    bridge.stats = STATS._replace(refusals_in_a_row=3)
+    assert bridge.asked("/live")[0] == 200
+    assert bridge.asked("/ready") == (
+        503,
+        {"ready": False, "reasons": ["the collector has refused 3 calls in a row"]},
+    )
+
+
 def test_neither_the_file_nor_the_collector_has_a_part_in_being_live(bridge: Bridge):
     bridge.loop = LOOP._replace(trouble="/shared/current.json is not there", news_at_seconds=None)
     bridge.stats = STATS._replace(failures_in_a_row=7, last_delivery_at=None)

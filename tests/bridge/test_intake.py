@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError, FileChanging, FileMissing, FileUnreadable, MetricsFileError, SnapshotError
-from bridge.intake import LOOK_AGAIN_SECONDS, Intake
+from bridge.intake import LAST_LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS, Intake
 from bridge.metrics_file import Identity, MetricsFile, Reading
 from bridge.snapshot import Snapshot, parse
 
@@ -92,6 +92,17 @@ def test_a_file_that_stays_broken_is_an_error_after_all_looks_and_parsed_once():
     assert list(bench.losses(1)) == ["SnapshotError"]
     assert bench.slept == list(LOOK_AGAIN_SECONDS)
     assert len(bench.parsed) == 1
+
+
+def test_at_the_end_half_a_document_is_waited_for_longer_also_one_that_was_there_before():
+    bench = Bench(*[half()] * 9, whole(0.5))
+    assert list(bench.losses(1)) == ["SnapshotError"]
+    bench.slept.clear()
+    news = bench.intake.take(last=True)
+    assert news is not None
+    assert news.snapshot.values["ml.training.loss"] == 0.5
+    assert bench.slept == list(LAST_LOOK_AGAIN_SECONDS)
+    assert 0.1 < sum(LAST_LOOK_AGAIN_SECONDS) <= 0.2
 
 
 def test_a_file_that_is_broken_as_it_was_is_not_waited_for_again():

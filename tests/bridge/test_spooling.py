@@ -202,7 +202,7 @@ def test_a_folder_that_comes_free_is_taken(begin: Begin, caplog: pytest.LogCaptu
     second.on_disk(5)
     second.transport.works = True
     wait_until(lambda: second.sender.stats().delivered == 5, within=5, what="all delivered")
-    assert any("another bridge uses it" in record.message for record in caplog.records)
+    assert any("is in use by another bridge; give each" in record.message for record in caplog.records)
     assert any("the spool folder works again" in record.message for record in caplog.records)
 
 

@@ -126,10 +126,14 @@ def test_the_namespace_comes_first_and_everything_moves_into_it(teach: Teach):
 def test_the_bridge_under_test_and_its_limit_are_put_into_the_job(teach: Teach):
     teach(WHOLE)
     job = manifests.rendered(Path("anywhere")).job
+    bridge = job["spec"]["template"]["spec"]["initContainers"][0]
+    bridge["livenessProbe"] = {"httpGet": {"path": "/live", "port": "health"}}
+    manifests.replace_bridge(job, bridge["image"], None, ())
+    assert "livenessProbe" in bridge
     manifests.replace_bridge(job, "other:1", ("run", "it"), ())
     manifests.limit_memory(job, 40 * 2**20)
-    bridge = job["spec"]["template"]["spec"]["initContainers"][0]
     assert (bridge["image"], bridge["command"]) == ("other:1", ["run", "it"])
+    assert "livenessProbe" not in bridge, "the kubelet would kill a bridge that has no such endpoint"
     assert manifests.memory_limits_bytes(job) == {"bridge": 40 * 2**20}
 
 

@@ -271,7 +271,10 @@ def test_a_value_of_the_wrong_form_is_told_what_it_must_be_and_how_to_write_it(k
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
-    for path, said in ((tmp_path / "none.yaml", "there is no such file"), (tmp_path, "cannot be read: Is a directory")):
+    for path, said in (
+        (tmp_path / "none.yaml", "there is no such file: `python -m harness list` names the scenarios that there are"),
+        (tmp_path, "cannot be read: Is a directory"),
+    ):
         with pytest.raises(ScenarioFileError) as caught:
             load(path)
         assert str(caught.value) == f"{path}:1: {said}"

@@ -58,7 +58,7 @@ def before_the_first_fault(scenario: Scenario) -> float | None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_bridge_that_dies_of_the_first_fault_was_seen_for_long_enough_to_be_missed(scenario: Scenario):
-    """`alive` asks for a second and two intervals of what is restarted; a loaded machine sees it a second less long."""
+    """`alive` asks for two intervals, and a second at least, of what is restarted; a loaded machine sees less of it."""
     interval, peace = scenario.bridge.interval, before_the_first_fault(scenario)
     if interval is None or peace is None or not any(spec.check == "alive" for spec in scenario.checks):
         return

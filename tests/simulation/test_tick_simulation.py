@@ -101,8 +101,8 @@ class TakesTheSameAgain(Intake):
 
     _last: News | None = None
 
-    def take(self) -> News | None:
-        news = super().take()
+    def take(self, *, last: bool = False) -> News | None:
+        news = super().take(last=last)
         self._last = news or self._last
         return self._last
 
