@@ -21,6 +21,7 @@ Unit = Literal[
     "s",
     "Mbit/s",
     "calls/s",
+    "connections/s",
     "exits",
     "lost writes",
     "wrong deliveries",

@@ -35,6 +35,24 @@ def call_rate(record: RunRecord, spec: CheckSpec) -> Measure:
     return Measure(rate, count, evidence, t)
 
 
+def connect_rate(record: RunRecord, spec: CheckSpec) -> Measure:
+    """Connections opened per second in the busiest 5 s of the judged phases; those that are refused count nowhere."""
+    worst: tuple[float, float] | None = None
+    count = 0
+    for span in judged(record, spec):
+        samples = [sample for sample in record.wire if span.holds(sample.t)]
+        count += len(samples)
+        for index, first in enumerate(samples):
+            last = next(one for one in reversed(samples[index:]) if one.t <= first.t + RATE_WINDOW_SECONDS)
+            opened = (last.connections - first.connections) / RATE_WINDOW_SECONDS
+            worst = max(worst or (0.0, first.t), (opened, first.t))
+    if worst is None:
+        return Measure(None, 0, "no figure of the connections in the judged phases")
+    rate, t = worst
+    evidence = f"{rate:.2g} connections a second were opened in the {RATE_WINDOW_SECONDS:g} s from {t:.1f} s on"
+    return Measure(rate, count, evidence, t)
+
+
 def patience_kept(record: RunRecord, _spec: CheckSpec) -> Measure:
     """Count the calls that came before the time that the answer to the one before asked for by RetryInfo.
 
@@ -86,6 +104,14 @@ def _updates(export: Export) -> Sequence[tuple[int, object]]:
 
 CHECKS = (
     Check("call-rate", "Export calls, busiest 5 s", "calls/s", call_rate, samples_min=2, whole_run=False),
+    Check(
+        "connect-rate",
+        "connections opened, busiest 5 s",
+        "connections/s",
+        connect_rate,
+        samples_min=10,
+        whole_run=False,
+    ),
     Check(
         "patience-kept",
         "calls that came before the time that RetryInfo asked for",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from harness.faults.answers import (
     CollectorAcknowledgesLate,
     CollectorExhausted,
+    CollectorHangs,
     CollectorRefusesOne,
     CollectorSlow,
     CollectorTakesPart,
@@ -91,6 +92,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "collector-acknowledges-late": FaultKind(
         "every call is taken at once and acknowledged late", Delay, CollectorAcknowledgesLate, _ANSWERS
     ),
+    "collector-hangs": FaultKind("no call is ever answered", NoParameters, CollectorHangs, _ANSWERS),
     "collector-unavailable": FaultKind("every call is asked to come again", Status, CollectorUnavailable, _ANSWERS),
     "collector-exhausted": FaultKind(
         "every call is told by RetryInfo when to come again", Patience, CollectorExhausted, _ANSWERS

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.faults import probe
+from harness.faults import http2_probe, probe
 from harness.faults.contract import Answers, FaultError, Ground, Seen
+from harness.faults.file import NoParameters
 from harness.faults.probe import Heard
 from harness.observers.decisions import POISON_UNIX_NANO, RETRY_INFO_TYPE, STATUS_DETAILS, UPDATE_METRIC
 from harness.scenario import Seconds, Strict
 
+_HANGS_SECONDS = 0.5
 _AWAKE_SHARE = 0.95
 """A wait may be so much shorter by the clocks' grain."""
 
@@ -105,6 +107,27 @@ class CollectorAcknowledgesLate(CollectorSlow):
         """Let the sink say late what it took at once."""
         self._decide("late-acknowledgement", seconds=self._seconds)
         return f"every call is taken at once and acknowledged after {self._seconds:g} s"
+
+
+class CollectorHangs(_Decided):
+    """Every call is taken in and never answered, while the connection lives and answers pings."""
+
+    def __init__(self, ground: Ground, parameters: NoParameters) -> None:
+        del parameters
+        super().__init__(ground)
+
+    def inject(self) -> str:
+        """Let the sink say nothing."""
+        self._decide("hang")
+        return "no call is answered; pings are"
+
+    def verify(self) -> Seen:
+        """Call and ping: no call may be answered until it is given up, but the ping has to be."""
+        heard = self._heard(within=_HANGS_SECONDS)
+        pinged = http2_probe.probe(self._answers.host, self._answers.port, within=probe.QUICK_SECONDS)
+        hangs = heard.status == "DEADLINE_EXCEEDED" and heard.seconds >= _AWAKE_SHARE * _HANGS_SECONDS
+        evidence = f"a probe had no answer in {heard.seconds:.2f} s ({heard.status}); {pinged}"
+        return Seen(ok=hangs and pinged.end == "answer", evidence=evidence)
 
 
 class CollectorUnavailable(_Decided):

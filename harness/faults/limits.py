@@ -5,6 +5,7 @@ Only the soft limit is changed, which needs no rights: the process itself may be
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Annotated
 
@@ -21,46 +22,67 @@ _GROW_SECONDS = 0.2
 
 
 class _Limited:
-    """What all of them share: the soft limit of one resource is brought down, and put back."""
+    """What all of them share: the soft limit of one resource is brought down, and put back.
+
+    That of every process of the bridge's tree: a launcher or a supervisor at its root works with nothing itself. What
+    they start meanwhile has the limit of its parent.
+    """
 
     _of: SoftLimit
 
     def __init__(self, ground: Ground) -> None:
         self._bridge = ground.bridge
         self._patience = ground.patience
-        self._before: int | None = None
-        self._pid = 0
-        self._wanted: int | None = None
+        self._root = 0
+        self._before: dict[int, int] = {}
+        self._wanted: dict[int, int] = {}
 
-    def _limit(self, wanted: Callable[[int], int]) -> int:
-        """Bring the soft limit of the process that runs now down to what ``wanted`` makes of its pid."""
-        self._pid = present_pid(needed(self._bridge))
-        try:
-            soft = wanted(self._pid)
-            self._before = soft_limits.change(self._pid, self._of, soft)
-        except (OSError, ValueError) as problem:
-            raise FaultError(f"the limit could not be set: {problem}") from problem
-        self._wanted = soft
-        return soft
+    def _limit(self, wanted: Callable[[int], int]) -> str:
+        """Bring the soft limits of the processes that run now down to what ``wanted`` makes of each pid."""
+        self._root = present_pid(needed(self._bridge))
+        for pid in list(procfs.tree(self._root)):
+            try:
+                soft = wanted(pid)
+                self._before[pid] = soft_limits.change(pid, self._of, soft)
+            except (OSError, ValueError) as problem:
+                if pid != self._root and not _lives(pid):
+                    continue  # it ended meanwhile
+                raise FaultError(f"the limit could not be set: {problem}") from problem
+            self._wanted[pid] = soft
+        return " and ".join(str(soft) for soft in self._wanted.values())
 
     def _in_force(self) -> tuple[bool, str]:
-        """Whether the kernel itself reports the limit for the process that runs now."""
-        pid = present_pid(needed(self._bridge))
-        soft = procfs.soft_limit(pid, self._of.named)
-        said = f"the kernel says {self._of.named.lower()}: {'unlimited' if soft is None else soft}"
-        return soft is not None and soft == self._wanted and pid == self._pid, said
+        """Whether the kernel itself reports the limit for all processes that run now."""
+        root = present_pid(needed(self._bridge))
+        found: dict[int, int | None] = {}
+        for pid in procfs.tree(root):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                found[pid] = procfs.soft_limit(pid, self._of.named)
+        inherited = set(self._wanted.values())
+        holds = all(soft in ({self._wanted[pid]} if pid in self._wanted else inherited) for pid, soft in found.items())
+        said = " and ".join("unlimited" if soft is None else str(soft) for soft in found.values())
+        return holds and root in found and root == self._root, f"the kernel says {self._of.named.lower()}: {said}"
+
+    def _limited(self) -> list[int]:
+        """Those of them that live."""
+        return [pid for pid in self._wanted if _lives(pid)]
 
     def heal(self) -> str:
-        """Put the limit back."""
-        if self._before is None or needed(self._bridge).pid != self._pid:
+        """Put the limits back, also of those who began with them."""
+        if not self._before or needed(self._bridge).pid != self._root:
             return "no process has the limit"
-        try:
-            soft_limits.change(self._pid, self._of, self._before)
-        except ProcessLookupError:
-            return "the process with the limit has ended"
-        except (OSError, ValueError) as problem:
-            raise FaultError(f"the limit could not be put back: {problem}") from problem
+        for pid in list(procfs.tree(self._root)):
+            try:
+                soft_limits.change(pid, self._of, self._before.get(pid, self._before[self._root]))
+            except ProcessLookupError:
+                continue
+            except (OSError, ValueError) as problem:
+                raise FaultError(f"the limit could not be put back: {problem}") from problem
         return f"{self._of.named.lower()} is what it was"
+
+
+def _lives(pid: int) -> bool:
+    return procfs.state(pid) not in (None, "Z", "X")
 
 
 class BridgeOutOfFiles(_Limited):
@@ -74,15 +96,17 @@ class BridgeOutOfFiles(_Limited):
 
     def inject(self) -> str:
         """Let the limit be the first number that is free: every lower one is in use."""
-        soft = self._limit(self._first_free)
-        return f"the bridge may have {soft} descriptors, and has them"
+        return f"the bridge may have {self._limit(self._first_free)} descriptors, and has them"
 
     def verify(self) -> Seen:
         """Look which descriptors are open: none may be free below the kernel's limit."""
         in_force, said = self._in_force()
-        open_now = procfs.open_descriptors(self._pid) if in_force else set()
-        free = [number for number in range(self._wanted or 0) if number not in open_now]
+        free = [number for pid in self._limited() if in_force for number in self._free(pid)]
         return Seen(ok=in_force and not free, evidence=f"{said}; free below it: {free or 'none'}")
+
+    def _free(self, pid: int) -> list[int]:
+        open_now = procfs.open_descriptors(pid)
+        return [number for number in range(self._wanted[pid]) if number not in open_now]
 
     def _first_free(self, pid: int) -> int:
         """What is open at each of several looks: a file that is just being read is none of it."""
@@ -111,14 +135,16 @@ class BridgeOutOfAddressSpace(_Limited):
 
     def inject(self) -> str:
         """Let the limit be what it has now, and the room."""
-        soft = self._limit(lambda pid: procfs.status(pid)["VmSize"] * 1024 + self._room_bytes)
-        return f"the bridge's address space may not grow beyond {soft / 1024 / 1024:.1f} MiB"
+        softs = self._limit(lambda pid: procfs.status(pid)["VmSize"] * 1024 + self._room_bytes)
+        return f"the bridge's address space may not grow beyond {softs} bytes"
 
     def verify(self) -> Seen:
         """Compare the kernel's limit with the address space that it reports."""
         in_force, said = self._in_force()
-        size = procfs.status(self._pid)["VmSize"] * 1024 if in_force else 0
-        return Seen(ok=in_force and size <= (self._wanted or 0), evidence=f"{said} bytes; in use: {size}")
+        sizes = {pid: procfs.status(pid)["VmSize"] * 1024 for pid in self._limited() if in_force}
+        within = all(size <= self._wanted[pid] for pid, size in sizes.items())
+        said = f"{said} bytes; in use: {' and '.join(map(str, sizes.values())) or 'unknown'}"
+        return Seen(ok=in_force and within, evidence=said)
 
 
 class Reach(Strict):
@@ -155,4 +181,7 @@ class BridgeDiskFull(_Limited):
 
     def _sizes(self) -> dict[str, int]:
         """The files that the bridge holds open now."""
-        return procfs.open_file_sizes(self._pid) if self._pid else {}
+        sizes: dict[str, int] = {}
+        for pid in self._limited():
+            sizes.update(procfs.open_file_sizes(pid))
+        return sizes

@@ -31,7 +31,7 @@ _LAST_COLUMNS = (("margin", 6, "right"), ("target", 7, "right"))
 _SHORT_UNIT = {
     "% of one core": "%", "lost writes": "lost", "wrong deliveries": "wrong", "wrong values": "wrong",
     "early calls": "early", "repeated updates": "again", "series a job": "series", "log lines": "lines",
-    "descriptors": "fds", "descriptors/h": "/h", "threads/h": "/h", "switches/s": "/s",
+    "descriptors": "fds", "descriptors/h": "/h", "threads/h": "/h", "switches/s": "/s", "connections/s": "conns/s",
 }  # fmt: skip
 """Where the column has no room for the whole unit; the check's name beside it says of what."""
 

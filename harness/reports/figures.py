@@ -12,7 +12,7 @@ _SINGULAR = {
     "exits": "exit", "lost writes": "lost write", "wrong deliveries": "wrong delivery", "wrong values": "wrong value",
     "early calls": "early call", "repeated updates": "repeated update", "threads": "thread", "log lines": "log line",
     "descriptors": "descriptor", "calls/s": "call/s", "switches/s": "switch/s", "threads/h": "thread/h",
-    "descriptors/h": "descriptor/h",
+    "descriptors/h": "descriptor/h", "connections/s": "connection/s",
 }  # fmt: skip
 """Units that are counted. All others are the same for one and for many."""
 _HUNDRED = 100

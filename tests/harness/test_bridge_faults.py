@@ -40,6 +40,7 @@ OF_THE_ANSWERS = {
     "collector-exhausted": {},
     "collector-refuses-one": {},
     "collector-takes-part": {},
+    "collector-hangs": {},
 }
 
 
@@ -146,6 +147,29 @@ def test_a_limit_that_somebody_lifted_is_seen_and_the_heal_puts_back_what_was(na
     assert resource.prlimit(pid, kind) == before
 
 
+@pytest.mark.parametrize(("name", "kind"), LIMITS.items())
+def test_a_limit_binds_the_worker_below_a_launcher_and_what_that_starts(
+    name: str, kind: int, standing: EmbeddedStanding, processes: Processes
+):
+    launcher = [sys.executable, "-c", "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"]
+    process = standing.start_bridge([*launcher, str(PLAIN_BRIDGE)])
+    life = ProcessLife("bridge", processes, lambda: process, lambda: None)
+    wait_until(lambda: len(list(procfs.tree(process.pid))) == 2, within=10, what="the worker")
+    wait_until(lambda: standing.deliveries().points > 2, within=10, what="the bridge delivers")
+    worker = procfs.children(process.pid)[0]
+    before = resource.prlimit(worker, kind)
+    fault = faults.build(name, {}, replace(standing.ground, bridge=life))
+    fault.inject()
+    assert resource.prlimit(worker, kind)[0] != before[0]
+    wait_until(lambda: fault.verify().ok, within=5, what="the fault is seen to hold")
+    bound = resource.prlimit(worker, kind)
+    resource.prlimit(worker, kind, before)
+    assert not fault.verify().ok, "the launcher alone is bound"
+    resource.prlimit(worker, kind, bound)
+    fault.heal()
+    assert resource.prlimit(worker, kind) == before
+
+
 def test_a_limit_of_an_earlier_life_is_none(ground: Ground):
     assert ground.bridge is not None
     fault = faults.build("bridge-out-of-files", {}, ground)
@@ -163,8 +187,9 @@ def test_a_limit_of_files_with_one_free_below_it_does_not_hold(ground: Ground):
     fault = faults.build("bridge-out-of-files", {}, ground)
     fault.inject()
     assert fault.verify().ok
-    fault._wanted = max(procfs.open_descriptors(pid)) + 2  # type: ignore[attr-defined]  # as if it were set too high
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (fault._wanted, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+    too_high = max(procfs.open_descriptors(pid)) + 2
+    fault._wanted[pid] = too_high  # type: ignore[attr-defined]  # as if it were set too high
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (too_high, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
     assert not fault.verify().ok
     fault.heal()
 
@@ -243,9 +268,10 @@ def test_one_kind_of_answer_is_not_taken_for_another(name: str, standing: Embedd
     assert not seen.ok, seen.evidence
 
 
-def test_a_dead_sink_is_not_taken_for_one_that_is_unavailable(standing: EmbeddedStanding):
+@pytest.mark.parametrize("name", ["collector-unavailable", "collector-hangs"])
+def test_a_dead_sink_is_not_taken_for_one_that_answers_or_hangs(name: str, standing: EmbeddedStanding):
     assert standing.ground.collector_life is not None
-    fault = faults.build("collector-unavailable", {}, standing.ground)
+    fault = faults.build(name, {}, standing.ground)
     fault.inject()
     standing.ground.collector_life.kill()
     assert not fault.verify().ok

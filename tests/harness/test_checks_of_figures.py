@@ -173,6 +173,18 @@ def test_a_return_that_does_not_last_is_none():
     assert judged("fds-return", record, at_most=2, stable_for="500ms").verdict is Verdict.PASS
 
 
+def test_what_is_lost_late_and_stays_lost_has_not_returned():
+    """A bridge that connects late leaks late: 3 s of quiet after the heal at 12 s prove nothing."""
+    record = with_samples(lambda one: replace(one, fds=9 if one.t > 15.2 else 8), outage())
+    result = judged("fds-return", record, at_most=3, stable_for="2s")
+    assert result.verdict is Verdict.FAIL, result.reason
+
+
+def test_what_starting_took_is_no_measure_of_what_was_there_before():
+    record = with_samples(lambda one: replace(one, fds=12 if one.t < 1.0 else 9 if one.t > 12 else 8), outage())
+    assert judged("fds-return", record, at_most=2, stable_for="2s").verdict is Verdict.FAIL
+
+
 def test_a_return_that_was_not_waited_for_long_enough_is_not_decided():
     assert judged("fds-return", after_outage(99.0), at_most=5).verdict is Verdict.INCONCLUSIVE
     assert judged("fds-return", after_outage(99.0)).verdict is Verdict.INCONCLUSIVE

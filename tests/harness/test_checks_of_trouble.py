@@ -9,6 +9,7 @@ import pytest
 from harness import promises, verdict
 from harness.checks import CHECKS, CheckResult, Verdict
 from harness.record import Event, Phase, RunRecord
+from harness.samples import WireSample
 from tests.harness.histories import (
     export,
     exports,
@@ -72,6 +73,33 @@ def test_a_short_burst_after_a_failure_is_no_hammering():
     quiet = [one for one in exports() if not 10 < one.t < 14]
     record = good(exports=tuple(sorted((*quiet, *burst), key=lambda one: one.t)))
     assert judged("call-rate", record).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("a_second", "verdict"), [(1, Verdict.PASS), (4, Verdict.FAIL)])
+def test_connections_count_within_five_seconds_of_the_named_phases(a_second: int, verdict: Verdict):
+    """They are opened from 7 s on, in the outage of 6 s to 12 s; before and after it there are more."""
+    wire = tuple(WireSample(t / 4, 0, 0, round(a_second * min(5.0, max(0.0, t / 4 - 7)))) for t in range(24, 49))
+    around = (WireSample(5.9, 0, 0, 0), *(WireSample(t, 0, 0, 100) for t in (12.1, 13.0)))
+    result = judged(
+        "connect-rate",
+        replace(outage(), wire=tuple(sorted((*wire, *around), key=lambda one: one.t))),
+        during=["outage"],
+    )
+    assert (result.verdict, result.measured) == (verdict, pytest.approx(a_second)), result.reason
+
+
+def test_without_figures_nothing_is_known_of_connections():
+    assert judged("connect-rate", replace(outage(), wire=()), during=["outage"]).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("bridge-disk-full", Verdict.FAIL), ("file-missing", Verdict.PASS)])
+def test_a_full_disk_of_the_bridge_keeps_nobody_from_the_metrics_file(name: str, verdict: Verdict):
+    record = outage()
+    inner = (fault(6.5, "inject", name=name), fault(11.5, "heal", name=name))
+    kept = tuple(one for one in record.exports if one.t != 12.5)  # the backlog is lost
+    events = tuple(sorted((*record.events, *inner), key=lambda event: event.t))
+    result = judged("every-write-delivered", replace(record, events=events, exports=kept), during=["outage"])
+    assert (result.verdict is Verdict.FAIL) == (verdict is Verdict.FAIL), result.reason
 
 
 def test_calls_outside_the_named_phases_are_not_counted():
@@ -207,11 +235,12 @@ def test_the_aim_for_the_end_is_another_one_while_the_collector_is_away(under: s
     assert result.limit == 15
 
 
-def ended_at(moment: str, *, ok: bool = True, signalled: float = 16.4) -> RunRecord:
+def ended_at(moment: str, *, ok: bool = True, met: float = 16.4, signalled: float = 16.41) -> RunRecord:
     """A run whose end was to come at a certain moment; the last write was whole at 16.5 s."""
     record = good(scenario=scenario(stop={"at": moment}).model_dump(mode="json", by_alias=True))
-    met = Event(signalled, "moment", {"at": moment, "ok": ok, "evidence": "it was seen"})
-    return replace(record, events=(*record.events[:2], met, *record.events[2:]))
+    seen = Event(met, "moment", {"at": moment, "ok": ok, "evidence": "it was seen"})
+    told = process(signalled, "signalled", pid=10, signal="SIGTERM")
+    return replace(record, events=(*record.events[:2], seen, told, record.events[-1]))
 
 
 def test_an_end_at_the_moment_that_is_meant_leaves_no_doubt():
@@ -223,7 +252,8 @@ def test_an_end_at_the_moment_that_is_meant_leaves_no_doubt():
     ("record", "word"),
     [
         (ended_at("mid-write", ok=False), "did not meet"),
-        (ended_at("mid-write", signalled=16.6), "whole before"),
+        (ended_at("mid-write", met=16.6, signalled=16.61), "whole before"),
+        (ended_at("mid-write", met=16.49, signalled=16.51), "whole before"),
         (good(scenario=scenario(stop={"at": "starting"}).model_dump(mode="json", by_alias=True)), "never told"),
     ],
 )
