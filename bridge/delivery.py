@@ -154,6 +154,7 @@ class Delivery:
         self._not_before = self._held_until = self._call_began_at = self._call_ends_at = -inf
         self._drain_ends_at: float | None = None
         self._done = False
+        self._abandoned_at: int | None = None  # so far everything was gone at `abandon`
         self._failures = self._busy = self._refusals = self._breaks = 0  # each in a row
         self._newest_number = 0
         self._restored: Sequence[Request] = ()
@@ -178,15 +179,26 @@ class Delivery:
         self._held_until = now + seconds
 
     def restore(self, requests: Sequence[Request]) -> None:
-        """Take what an earlier run left behind, in its order; it goes before all that is here."""
+        """Take what an earlier run left behind, in its order; it goes before all that is here.
+
+        After `abandon` it stays on disk for the next start: a slow disk may find it only then.
+        """
+        if self._abandoned_at is not None:
+            if requests:
+                self._abandoned_at = min(self._abandoned_at, requests[0].number - 1)
+            return
         self._restored = (*requests, *self._restored)
         self._held_until = -inf
 
     def waiting(self, newer_than: int) -> Waiting:
-        """What is here and newer than that number, and how far back everything is gone."""
-        oldest = self._restored[0] if self._restored else self._outbox.oldest()
-        gone_through = self._newest_number if oldest is None else oldest.number - 1
-        return Waiting(self.endangered, self._outbox.newer_than(newer_than) if self.endangered else (), gone_through)
+        """What is here and newer than that number, and how far back everything is gone.
+
+        After `abandon` nothing is new, and no more is gone than was then: what was given up here stays on disk.
+        """
+        if self._abandoned_at is not None:
+            return Waiting(False, (), self._abandoned_at)
+        newer = self._outbox.newer_than(newer_than) if self.endangered else ()
+        return Waiting(self.endangered, newer, self._gone_through())
 
     def next_step(self, now: float) -> Send | Wait | Done:
         """Say what to do now.
@@ -245,6 +257,9 @@ class Delivery:
         Args:
             spooled: numbers of requests that are on disk.
         """
+        if self._abandoned_at is None:
+            self._abandoned_at = self._gone_through()
+            self._restored = ()
         self._outbox.close(spooled)
         self._done = True
 
@@ -277,6 +292,10 @@ class Delivery:
             next_attempt_at=self.due_at(),
             last_delivery_at=self._last_delivery_at,
         )
+
+    def _gone_through(self) -> int:
+        oldest = self._restored[0] if self._restored else self._outbox.oldest()
+        return self._newest_number if oldest is None else oldest.number - 1
 
     def _take_restored(self) -> None:
         if self._restored:

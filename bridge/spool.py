@@ -190,9 +190,10 @@ class Spool:
         self._acknowledged_through = through
 
     def kept(self) -> frozenset[int]:
-        """The numbers of all that is on disk and not gone."""
+        """The numbers of all that is on disk and not gone; for any thread."""
+        segments = tuple(self._segments)  # as in stats
         return frozenset(
-            number for segment in self._segments for number in segment.numbers if number > self._acknowledged_through
+            number for segment in segments for number in segment.numbers if number > self._acknowledged_through
         )
 
     def close(self) -> None:

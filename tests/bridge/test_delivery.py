@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bridge.delivery import Bounds, Broken, Delivery, Done, Send, Wait
+from bridge.delivery import Bounds, Broken, Delivery, Done, Send, Wait, Waiting
 from bridge.otlp import Busy, Delivered, Refused, Unreachable
 from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, REQUEST_OVERHEAD_BYTES, SHUTDOWN, Request
 
@@ -538,6 +538,20 @@ def test_after_abandon_every_step_is_done_though_nobody_said_stop():
     rig.delivery.abandon()
     assert rig.delivery.next_step(rig.now) == Done()
     assert rig.put().delivery.next_step(rig.now) == Done()
+
+
+def test_what_was_given_up_is_not_gone_from_a_spool():
+    rig = Rig().put(5)
+    assert rig.delivery.waiting(0).gone_through == 0
+    rig.delivery.endangered = True
+    rig.delivery.abandon({1, 2, 3})
+    rig.delivery.abandon()
+    assert rig.delivery.waiting(3) == Waiting(False, (), 0)
+    rig.delivery.restore([Request(-7, b"", 0)])
+    rig.delivery.restore([])
+    assert rig.delivery.waiting(3).gone_through == -8
+    assert rig.delivery.next_step(rig.now) == Done()
+    assert rig.delivery.stats().put == 5
 
 
 def test_abandon_counts_what_is_in_flight_and_an_outcome_after_it_changes_nothing():

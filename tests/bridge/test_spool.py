@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -348,3 +349,17 @@ def test_a_fifo_or_a_folder_in_a_segments_place_is_left_alone(path: Path):
         "lock",
         "notes.txt",
     ]
+
+
+def test_what_is_kept_can_be_asked_for_while_the_spools_thread_adds_a_segment(tmp_path: Path):
+    spool = begin(tmp_path / "spool")
+    spool.write(requests(1, 5))
+
+    class Growing(array):  # type: ignore[type-arg]  # CPython 3.11 has no array[int]
+        def __iter__(self) -> Iterator[int]:
+            spool._begin_segment()
+            return super().__iter__()
+
+    spool._segments[0].numbers = Growing("q", spool._segments[0].numbers)
+    assert spool.kept() == {1, 2, 3, 4, 5}
+    spool.close()

@@ -15,6 +15,7 @@ import pytest
 from bridge.delivery import Bounds, Delivery
 from bridge.errors import SpoolError, TransportError
 from bridge.outbox import SHUTDOWN, Request
+from bridge.packing import unpack
 from bridge.sender import Sender
 from bridge.spool import Spool
 from bridge.spool_folder import SpoolFolder
@@ -251,6 +252,39 @@ def test_a_disk_that_hangs_in_an_outage_delays_neither_puts_nor_calls_nor_the_en
     began = time.monotonic()
     assert rig.sender.stop(0.2).dropped[SHUTDOWN] == 100
     assert time.monotonic() - began < 1.0
+
+
+def left_behind(path: Path) -> list[bytes]:
+    spool = Spool(SpoolFolder(path), BOUND_BYTES)
+    try:
+        return [unpack(request) for request in spool.open()]
+    finally:
+        spool.close()
+
+
+def test_a_disk_that_answers_after_the_end_keeps_what_was_said_to_be_spooled(begin: Begin, hanging: Hanging):
+    hanging.released.set()
+    rig = begin(hanging).put(1, 50)
+    rig.on_disk(50)
+    hanging.released.clear()
+    rig.put(51, 51)
+    stats = rig.sender.stop(0.2)
+    assert (stats.spooled, stats.dropped[SHUTDOWN]) == (50, 1)
+    hanging.released.set()
+    rig.spooling._thread.join(5)
+    assert not rig.spooling._thread.is_alive()
+    assert left_behind(rig.path) == [b"<%d>" % number for number in range(1, 52)]
+
+
+def test_what_an_earlier_run_left_stays_on_a_disk_that_is_read_only_after_the_end(begin: Begin, hanging: Hanging):
+    begin().put(1, 20).sender.stop(0)
+    rig = begin(hanging, works=True).put(21, 23)
+    wait_until(lambda: rig.sender.stats().delivered == 3, within=5, what="what is new is delivered")
+    assert rig.sender.stop(0.2).delivered == 3
+    hanging.released.set()
+    rig.spooling._thread.join(5)
+    assert not rig.spooling._thread.is_alive()
+    assert left_behind(rig.path) == [b"<%d>" % number for number in range(1, 21)]
 
 
 def test_a_disk_that_hung_is_waited_for_again_when_it_has_caught_up(begin: Begin, hanging: Hanging):
