@@ -49,7 +49,7 @@ class SpoolFolder:
             except BlockingIOError:
                 self.close()
                 raise SpoolError("is in use by another bridge; give each one a BRIDGE_SPOOL_DIR of its own") from None
-            except OSError:
+            except (OSError, SpoolError):  # the latter where it is no regular file
                 self.close()
                 raise
 

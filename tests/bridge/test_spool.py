@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import resource
 import signal
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -332,6 +333,27 @@ def test_a_linked_lock_is_refused(path: Path, tmp_path: Path):
     with pytest.raises(SpoolError, match="cannot be used"):
         Spool(SpoolFolder(path), BOUND_BYTES).open()
     assert not (tmp_path / "made by nobody").exists()
+
+
+@pytest.mark.parametrize("kind", [os.mkfifo, Path.mkdir, Path.touch])
+def test_a_folder_that_cannot_be_locked_costs_no_descriptor_however_often_it_is_tried(
+    path: Path, kind: Callable[[Path], None]
+):
+    path.mkdir()
+    kind(path / "lock")
+    holder = os.open(path / "lock", os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    spool = Spool(SpoolFolder(path), BOUND_BYTES)
+    before = open_descriptors()
+    for _ in range(3):
+        with pytest.raises(SpoolError):
+            spool.open()
+    assert open_descriptors() == before
+    os.close(holder)
+
+
+def open_descriptors() -> list[str]:
+    return os.listdir("/proc/self/fd")  # noqa: PTH208 - names are enough
 
 
 def test_a_fifo_or_a_folder_in_a_segments_place_is_left_alone(path: Path):
