@@ -81,7 +81,7 @@ class Sender:
         Args:
             bulletin: gives what the bridge says of itself, encoded, or None for not now. Asked right after a delivery
                 when nothing waits; sent once, whatever comes of it, and taken back when the job's data comes. Where
-                something always waits, it is asked for every `bridge.bulletins.OVERDUE_SECONDS`.
+                something always waits, or one was taken back, every `bridge.bulletins.OVERDUE_SECONDS`.
             quiet_seconds_max: a bulletin is asked for also when nothing waits and for so long nothing was delivered and
                 none was asked for: else nobody could see from outside a bridge whose file never comes. None: never.
 
@@ -209,7 +209,8 @@ class Sender:
             self._transport.idle(self._wakeup.fileno(), seconds)
             self._wakeup.clear()
         else:
-            self._tell(self._send(step))
+            began = self._clock()
+            self._tell(self._send(step), began)
             if self._bulletins.is_overdue:
                 self._send_bulletin(lambda: not self._drains)
         return True
@@ -224,19 +225,24 @@ class Sender:
 
     def _send_bulletin(self, goes_on: Callable[[], bool]) -> bool:
         """Send it where there is one, while it may go on; False: there was none, and no time has passed."""
+        newest = self._number
         try:
             encoded = self._bulletins.ask()
             if encoded is None:
                 return False
             ends_at = self._bulletins.call_ends_at
             patience = _CallPatience(lambda: ends_at if goes_on() else -inf, self._wakeup)
-            self._reports.bulletin(otlp.export(self._transport, [encoded], patience))
+            outcome = otlp.export(self._transport, [encoded], patience)
+            delivered = isinstance(outcome, otlp.Delivered)
+            self._bulletins.tell_own(delivered=delivered, crowded=self._number != newest)
+            self._reports.bulletin(outcome)
         except Exception as error:  # noqa: BLE001 - it must not cost the job's data anything
             self._reports.broke(error)
         return True
 
-    def _tell(self, outcome: otlp.Outcome | Broken) -> None:
-        self._bulletins.tell(delivered=isinstance(outcome, otlp.Delivered))
+    def _tell(self, outcome: otlp.Outcome | Broken, began: float = inf) -> None:
+        seconds = self._clock() - began
+        self._bulletins.tell(delivered=isinstance(outcome, otlp.Delivered), seconds=seconds)
         with self._lock:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())

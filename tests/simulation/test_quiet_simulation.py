@@ -170,3 +170,40 @@ def test_where_all_that_the_job_has_is_refused_it_speaks_in_between(quiet: Quiet
     quiet.run_until(599.0)
     assert quiet.sender.stats().delivered == 0
     assert len(quiet.own()) == 9
+
+
+@pytest.mark.parametrize(("interval_seconds", "call_seconds"), [(10.0, 6.0), (1.0, 0.6)])
+def test_before_a_collector_that_takes_more_than_half_an_interval_it_is_seen_every_two_minutes(
+    quiet: Quiet, interval_seconds: float, call_seconds: float
+):
+    quiet.to_job = quiet.to_own = Reply(Answer(0), call_seconds, arrives=True)
+    quiet.put_at(*(interval_seconds * tick for tick in range(int(3600 / interval_seconds))))
+    quiet.run_until(3600.0)
+    arrived = [time for time, message in quiet.took if message == OWN]
+    assert len(arrived) >= 3600 // (120 + interval_seconds + call_seconds)
+    assert min(paces(arrived)) >= 120.0
+    assert len(quiet.own()) - len(arrived) <= 1, "one that has to make way costs a good connection"
+    stats = quiet.sender.stats()
+    assert stats.put - stats.delivered <= 2
+    assert set(stats.calls) == {"OK"}
+
+
+def test_when_the_collector_is_quick_again_it_speaks_once_an_interval_again(quiet: Quiet):
+    quiet.to_job = quiet.to_own = Reply(Answer(0), 6.0, arrives=True)
+    quiet.put_at(*(10.0 * tick for tick in range(120)))
+    quiet.agenda.at(600.0, lambda: setattr(quiet, "to_job", WELL))
+    quiet.agenda.at(600.0, lambda: setattr(quiet, "to_own", WELL))
+    quiet.run_until(1199.0)
+    assert paces([time for time in quiet.own() if time > 730.0]) == pytest.approx([INTERVAL_SECONDS] * 7, abs=10.1)
+
+
+def test_one_that_hangs_although_the_job_s_data_arrives_delays_that_by_five_seconds_every_two_minutes(quiet: Quiet):
+    quiet.to_own = SILENT
+    quiet.put_at(*(1.0 * tick for tick in range(3600)))
+    quiet.run_until(3599.5)
+    assert min(paces(quiet.own()[1:])) >= 120.0
+    assert len(quiet.own()) >= 25
+    jobs = [time for time, message in quiet.took if message != OWN]
+    assert max(paces(jobs)) <= 5.0 + 1.0
+    assert sum(pace > 1.5 for pace in paces(jobs)) <= 30
+    assert quiet.sender.stats().lost == 0
