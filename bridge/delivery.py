@@ -166,6 +166,10 @@ class Delivery:
         self._last_delivery_at: float | None = None
         self._calls: dict[str, int] = {}
 
+    def fits(self, request: Request) -> bool:
+        """Whether it could wait in an empty queue; needs no lock."""
+        return request.cost_bytes <= self._bounds.bytes
+
     def put(self, request: Request, now: float) -> None:
         """Take a request, make room for it, and count what had to go."""
         gone = self._outbox.put(request)

@@ -102,8 +102,9 @@ class Sender:
         """
         self._number += 1
         # A look without the lock: should it be wrong, a request is larger or smaller than it might be.
-        pack = self._packing.wrap if self._waits_for_put else self._packing.pack
-        request = pack(self._number, encoded)
+        request = self._packing.wrap(self._number, encoded) if self._waits_for_put else None
+        if request is None or not self._delivery.fits(request):
+            request = self._packing.pack(self._number, encoded)
         with self._lock:
             self._delivery.put(request, self._clock())
             wake, self._waits_for_put = self._waits_for_put, False
@@ -198,9 +199,11 @@ class Sender:
             step = self._delivery.next_step(self._clock())
             self._waits_for_put = isinstance(step, Wait) and step.seconds is None
             due_at = self._delivery.due_at()
+            stats = self._delivery.stats()
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
+            self._reports.drops(stats)  # where all that is put is dropped, no outcome would ever tell
             seconds = self._bulletins.quiet_for_more_seconds(due_at) if step.seconds is None else step.seconds
             if step.seconds is None and (self._bulletins.may_go or seconds == 0.0):
                 if self._send_bulletin(lambda: self._waits_for_put):

@@ -18,7 +18,7 @@ FLAP_SECONDS = 10.0
 
 _DROPS = {
     QUEUE_FULL: "the queue is full and the oldest made room",
-    TOO_LARGE: "larger than the whole queue may be",
+    TOO_LARGE: "larger than the whole queue may be (BRIDGE_QUEUE_SIZE_MAX)",
     REFUSED: "refused by the collector for good",
     INTERNAL_ERROR: "sending broke our own code again and again",
 }
@@ -50,7 +50,21 @@ class SenderReports:
             self._recovered(before)
         elif after.failures_in_a_row:
             self._failed(outcome, after)
-        self._drops(outcome.reason if isinstance(outcome, Refused) else None, after)
+        self.drops(after, outcome.reason if isinstance(outcome, Refused) else None)
+
+    def drops(self, stats: Stats, refusal: str | None = None) -> None:
+        """Say what was dropped since it was said last.
+
+        Args:
+            stats: of this moment.
+            refusal: what the collector just said, where it refused.
+        """
+        for reason, why in _DROPS.items():
+            new = stats.dropped[reason] - self._dropped_said[reason]
+            if new and self._repeats.due(reason) is not None:
+                self._dropped_said[reason] = stats.dropped[reason]
+                quoted = f" ({refusal})" if refusal and reason == REFUSED else ""
+                self._log.warning("requests dropped: %d, %s%s; dropped so far: %d", new, why, quoted, stats.lost)
 
     def bulletin(self, outcome: Outcome) -> None:
         """Say for those who look closely what came of the bridge's own metrics, which nobody sends again."""
@@ -114,11 +128,3 @@ class SenderReports:
                 before.queue_count,
             )
         self._failing_since, self._failure_said = None, False
-
-    def _drops(self, refusal: str | None, stats: Stats) -> None:
-        for reason, why in _DROPS.items():
-            new = stats.dropped[reason] - self._dropped_said[reason]
-            if new and self._repeats.due(reason) is not None:
-                self._dropped_said[reason] = stats.dropped[reason]
-                quoted = f" ({refusal})" if refusal and reason == REFUSED else ""
-                self._log.warning("requests dropped: %d, %s%s; dropped so far: %d", new, why, quoted, stats.lost)

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.delivery import Bounds, Delivery, Stats
 from bridge.errors import TransportError
-from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, SHUTDOWN
+from bridge.outbox import INTERNAL_ERROR, QUEUE_FULL, REFUSED, SHUTDOWN, TOO_LARGE
 from bridge.sender import Sender
 from bridge.transports import Answer, Patience
 from bridge.wakeup import Wakeup
@@ -396,6 +396,38 @@ def test_an_overflow_is_said(transport: FakeTransport, caplog: pytest.LogCapture
     rig.sender.start()
     wait_until(lambda: any("queue is full" in line for line in lines(caplog)), within=5, what="the line")
     assert rig.stop(0)[0].dropped[QUEUE_FULL] == 3
+
+
+@pytest.fixture
+def narrow(transport: FakeTransport) -> Iterator[Rig]:
+    """A queue of 4000 bytes; the sender is idle."""
+    rig = Rig(transport, QUICK._replace(bytes=4000), logging.getLogger("bridge.sender"))
+    rig.sender.start()
+    wait_until(lambda: transport.idles > 0, within=5, what="idle")
+    yield rig
+    rig.sender.stop(0)
+
+
+def test_what_is_larger_than_the_queue_may_be_is_said_although_nothing_is_ever_sent(
+    narrow: Rig, transport: FakeTransport, caplog: pytest.LogCaptureFixture
+):
+    chance = Random(1)  # noqa: S311 - what it gives cannot be compressed
+    for _ in range(3):
+        narrow.sender.put(chance.randbytes(5000))
+    wait_until(lambda: bool(lines(caplog)), within=5, what="the line")
+    assert narrow.stop()[0].dropped[TOO_LARGE] == 3
+    (line,) = lines(caplog)
+    assert line.startswith("WARNING requests dropped: ")
+    assert "larger than the whole queue may be (BRIDGE_QUEUE_SIZE_MAX); dropped so far: " in line
+    assert transport.calls == 0
+
+
+def test_what_fits_the_queue_compressed_is_not_dropped_because_the_sender_is_idle(
+    narrow: Rig, transport: FakeTransport
+):
+    narrow.sender.put(bytes(5000))
+    narrow.delivered(1)
+    assert transport.messages == [bytes(5000)]
 
 
 # The parts
