@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.errors import Problem, SettingsError
 from bridge.mapping import DEFAULT, AttributeRule, FieldPath, Mapping, MetricRule
-from bridge.prometheus_names import RESERVED_LABELS, series_of
+from bridge.prometheus_names import RESERVED_LABELS, label_of, series_of
 
 VARIABLE = "BRIDGE_MAPPING_FILE"
 SIZE_MAX_BYTES = 256 * 1024
@@ -188,8 +188,10 @@ class _Judge:
                 )
             seen |= dict.fromkeys(series, rule.name)
         for number, attribute in enumerate(attributes):
-            if attribute.name in RESERVED_LABELS:
-                told = f"{attribute.name!r}, which is Prometheus' own; write another name"
+            label = label_of(attribute.name or "")  # None where it was no name: noted already
+            if label in RESERVED_LABELS:
+                spelled = "" if label == attribute.name else f"as {label} "
+                told = f"{attribute.name!r}, which {spelled}is Prometheus' own; write another name"
                 self._note(f"attributes[{number}]", "name", told)
 
     def _restarts(self, metrics: Sequence[MetricRule]) -> None:

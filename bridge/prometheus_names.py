@@ -10,8 +10,11 @@ from collections.abc import Sequence
 
 from bridge.mapping import MetricRule
 
-RESERVED_LABELS = ("le", "quantile")
-"""Prometheus' own names for a bucket's bound and a quantile: an attribute of that name would stand there twice."""
+RESERVED_LABELS = frozenset(
+    {"le", "quantile", "job", "instance", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url"}
+)
+"""What the Collector adds to points by itself: an attribute of that name would stand there twice, and it then leaves
+out the whole metric."""
 _UNITS = {
     "d": "days",
     "h": "hours",
@@ -42,6 +45,11 @@ _UNITS = {
 }
 _PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
 _PARTS_OF_A_HISTOGRAM = ("", "_bucket", "_count", "_sum")
+
+
+def label_of(attribute_name: str) -> str:
+    """The label that comes of an attribute; newer Collectors make one ``_`` of several."""
+    return re.sub("[^A-Za-z0-9]+", "_", attribute_name)
 
 
 def series_of(rule: MetricRule) -> Sequence[str]:

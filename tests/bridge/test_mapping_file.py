@@ -159,6 +159,27 @@ def test_an_error_names_its_line_and_its_mend(file: Path, text: str, line: int, 
     assert any(at == line and what in told for at, told in found), found
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        *((name, "") for name in ("le", "quantile", "job", "instance", "otel_scope_name", "otel_scope_version")),
+        ("otel_scope_schema_url", ""),
+        ("otel.scope.name", "as otel_scope_name "),
+        ("otel-scope/schema.url", "as otel_scope_schema_url "),
+        ("otel_scope__version", "as otel_scope_version "),
+    ],
+)
+def test_an_attribute_that_would_be_a_label_twice_is_an_error(file: Path, name: str, label: str):
+    told = f"attributes[0].name is {name!r}, which {label}is Prometheus' own; write another name"
+    assert problems(file, GAUGE + f'[[attributes]]\nfield = "a"\nname = "{name}"\n') == [(7, told)]
+
+
+@pytest.mark.parametrize("name", ["Job", "job.", "job_id", "INSTANCE", "otel.scope", "otel_scope_Name", "l.e"])
+def test_an_attribute_whose_label_is_nobody_elses_is_taken(file: Path, name: str):
+    file.write_text(GAUGE + f'[[attributes]]\nfield = "a"\nname = "{name}"\n')
+    assert [each.name for each in mapping_file.load(file).attributes] == [name]
+
+
 def test_all_errors_are_told_together_and_beside_those_of_other_settings(file: Path):
     file.write_text(GAUGE.replace("gauge", "x") + GAUGE.replace('name = "loss"', 'name = ""') + "z = 1\n")
     with pytest.raises(SettingsError) as raised:
