@@ -192,7 +192,7 @@ class Connection:
             self.receive()
 
     def receive(self) -> bool:
-        """Take what has come, without waiting.
+        """Take what has come, and write what the socket takes, without waiting.
 
         Returns:
             Whether there was anything.
@@ -203,6 +203,7 @@ class Connection:
         try:
             data = self._sock.recv(_READ_BYTES)
         except BlockingIOError:
+            self._write()  # who polls for `events_wanted` between calls has nobody else that writes
             if self._write_failure is not None:
                 raise BrokenError(self._write_failure) from None
             return False

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import select
+import socket
 import threading
 import time
 
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import PingAckReceived, PingReceived, StreamReset
+from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame, PingFrame
 
 from bridge.errors import TransportError
 from bridge.transports.http2 import Http2Transport
+from bridge.transports.http2_connection import UNSENT_BYTES_MAX
 from bridge.transports.waiting import DEFAULT_TIMING, Timing
 from harness.waiting import wait_until
-from tests.bridge.transports.scripted import QUICK, Peer, Wire
+from tests.bridge.transports.scripted import OK_HEADERS, QUICK, Peer, Wire
 
 LAST_POSSIBLE = 2**31 - 1
+WINDOW_BYTES = 16 << 20
+"""More than the buffers of two sockets take."""
 
 
 def serve(peer: Peer) -> None:
@@ -292,6 +298,37 @@ def test_a_shorter_deadline_ends_a_call_whose_descriptor_was_readable_all_along(
         transport.call(b"", patience)
     assert 0.5 < time.monotonic() - began < 1.2
     assert patience.looks < 40, "it spins"
+
+
+def test_what_a_call_left_unwritten_is_written_between_calls_without_spinning(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+):
+    read_on = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        peer.h2.increment_flow_control_window(WINDOW_BYTES)
+        peer.greet({SettingCodes.INITIAL_WINDOW_SIZE: WINDOW_BYTES})
+        while not peer.requests:
+            peer.read(acknowledge=False)
+        connection = transport._connection
+        assert connection is not None
+        wait_until(lambda: len(connection._unwritten) >= UNSENT_BYTES_MAX, within=5, what="a socket that is full")
+        peer.h2.send_headers(1, (*OK_HEADERS, ("grpc-status", "8")), end_stream=True)
+        peer.flush()
+        read_on.wait(10)
+        while True:
+            peer.read(acknowledge=False)
+
+    server = wire.serve(script)
+    transport = wire.transport(server.port)
+    assert transport.call(bytes(WINDOW_BYTES), wire.allow()).status == 8
+    polls, poll = [], select.poll
+    monkeypatch.setattr(select, "poll", lambda: polls.append(1) or poll())
+    read_on.set()
+    transport.idle(-1, 1.0)
+    assert any(isinstance(event, StreamReset) for event in server.peers[0].events), "the peer was not told"
+    assert len(polls) < 100, "it spins"
 
 
 def test_idle_ends_when_it_is_woken_or_when_its_time_is_over(wire: Wire):
