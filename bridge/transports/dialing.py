@@ -200,7 +200,7 @@ def _connect(sock: socket.socket, address: Address, waiting: Waiting, seconds: f
     if code == errno.EINPROGRESS:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if _ready(sock, waiting, until) else errno.EAGAIN
     if code == errno.EAGAIN:
-        raise DialError(f"{spelled(address)}: did not accept the connection within {seconds:g} s")
+        raise DialError(f"{spelled(address)}: did not accept the connection within {seconds:.2g} s")
     if address[0] != socket.AF_UNIX:
         if not code and sock.getsockname() == sock.getpeername():
             # A port of the ephemeral range that nobody listens on can be given to the very socket that asks for it.

@@ -129,14 +129,18 @@ class Http2Transport:
     def _new_connection(self, waiting: Waiting) -> Connection:
         """Try every address until one speaks HTTP/2.
 
+        Each may take its share of the time that is left, so that one which leads nowhere leaves some to the next.
+
         Raises:
             TransportError: none does, or time was over.
         """
         reasons = []
         try:
-            for address in self._resolver.addresses(waiting, self._timing.resolve):
+            addresses = self._resolver.addresses(waiting, self._timing.resolve)
+            for tried, address in enumerate(addresses):
+                share = waiting.remaining_seconds() / (len(addresses) - tried)
                 try:
-                    self._connection = self._greeted(address, waiting)
+                    self._connection = self._greeted(address, waiting, self._clock() + share)
                 except (DialError, BrokenError) as error:
                     reasons.append(str(error))
                 else:
@@ -147,10 +151,10 @@ class Http2Transport:
             reasons.append("time was over before a connection was made")
         raise TransportError("; ".join(dict.fromkeys(reasons)) or "the name has no address", may_have_arrived=False)
 
-    def _greeted(self, address: Address, waiting: Waiting) -> Connection:
-        connection = Connection(self._connected(address, waiting), self._clock, self._timing)
+    def _greeted(self, address: Address, waiting: Waiting, until: float) -> Connection:
+        connection = Connection(self._connected(address, waiting, until), self._clock, self._timing)
         try:
-            connection.greet(waiting)
+            connection.greet(waiting, self._at_most(self._timing.settings, until))
         except BrokenError as error:
             connection.close()
             hint = f" {self._hint()}" if isinstance(error, HungUpError) else ""
@@ -169,8 +173,12 @@ class Http2Transport:
             return "before it spoke HTTP/2 (does it ask for a client certificate?)"
         return "before it spoke HTTP/2 (does it accept our client certificate?)"
 
-    def _connected(self, address: Address, waiting: Waiting) -> Socket:
-        sock = connect(address, waiting, self._timing.connect)
+    def _at_most(self, seconds: float, until: float) -> float:
+        """So many seconds, or those to the moment ``until`` where these are fewer."""
+        return min(seconds, max(0.0, until - self._clock()))
+
+    def _connected(self, address: Address, waiting: Waiting, until: float) -> Socket:
+        sock = connect(address, waiting, self._at_most(self._timing.connect, until))
         if self._endpoint.tls is None:
             return sock
         if self._encryption is None:
@@ -178,7 +186,7 @@ class Http2Transport:
 
             self._encryption = Encryption(self._endpoint.tls, self._endpoint.server_name)
         try:
-            return self._encryption.over(sock, waiting, self._timing.handshake)
+            return self._encryption.over(sock, waiting, self._at_most(self._timing.handshake, until))
         except DialError as error:
             raise DialError(f"{spelled(address)}: {error}") from error
 

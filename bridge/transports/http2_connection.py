@@ -66,7 +66,6 @@ class Connection:
     def __init__(self, sock: Socket, clock: Callable[[], float], timing: Timing) -> None:
         self._sock = sock
         self._clock = clock
-        self._settings_seconds = timing.settings
         self._keep_alive = KeepAlive(clock, timing)
         self._unwritten = bytearray()
         self._framed_bytes = 0
@@ -114,19 +113,18 @@ class Connection:
             return False
         return True
 
-    def greet(self, waiting: Waiting) -> None:
+    def greet(self, waiting: Waiting, seconds: float) -> None:
         """Exchange SETTINGS, so that a request goes only to a peer that is known to speak HTTP/2.
 
         Raises:
-            BrokenError: it does not, or not in time; HungUpError where it ended the connection instead.
+            BrokenError: it does not, or not within ``seconds``; HungUpError where it ended the connection instead.
             OutOfTimeError: the call's deadline came first.
         """
-        seconds = self._settings_seconds
         until = self._clock() + seconds
         while not self._settings_received:
             self.turn(waiting, until)
             if self._clock() >= until and not self._settings_received:
-                raise BrokenError(f"accepted the connection, but did not speak HTTP/2 within {seconds:g} s")
+                raise BrokenError(f"accepted the connection, but did not speak HTTP/2 within {seconds:.2g} s")
 
     def begin(self, headers: Sequence[Header], message: bytes) -> Exchange | None:
         """Start a request; None while the peer's limit on streams allows none: take a `turn` and ask again."""

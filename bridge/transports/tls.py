@@ -137,7 +137,7 @@ def _shake_hands(encrypted: ssl.SSLSocket, waiting: Waiting, seconds: float) -> 
         except ssl.SSLWantWriteError:
             events = WRITABLE
         if not waiting.wait(encrypted.fileno(), events, until):
-            raise DialError(f"accepted the connection, but did not finish the TLS handshake within {seconds:g} s")
+            raise DialError(f"accepted the connection, but did not finish the TLS handshake within {seconds:.2g} s")
     if encrypted.selected_alpn_protocol() != ALPN:
         raise DialError("speaks TLS, but not HTTP/2 over it (ALPN: h2 was not chosen)")
 

@@ -15,7 +15,7 @@ LOOK_AGAIN_SECONDS = 0.1
 
 
 class Timing(NamedTuple):
-    """How long each part of a call may take, in seconds, whatever time the call as a whole has."""
+    """How long each part of a call may take at most, in seconds, whatever time the call as a whole has."""
 
     resolve: float = 5.0
     """One look-up of a name: as long as the C library gives one name server by default."""

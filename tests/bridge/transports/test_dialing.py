@@ -16,7 +16,7 @@ from bridge.endpoint import parse
 from bridge.errors import TransportError
 from bridge.transports.dialing import Address, DialError, Resolver, _connect, spread
 from bridge.transports.http2 import Http2Transport
-from bridge.transports.waiting import Waiting
+from bridge.transports.waiting import DEFAULT_TIMING, Waiting
 from tests.bridge.transports.scripted import QUICK, Peer, Wire
 
 Found = tuple[socket.AddressFamily, int, int, str, tuple[str, int]]
@@ -153,6 +153,42 @@ def test_an_address_that_never_accepts_is_left_for_the_next_one(wire: Wire, back
     began = time.monotonic()
     assert transport.call(b"", wire.allow()).status == 0
     assert QUICK.connect <= time.monotonic() - began < QUICK.connect + 0.4
+
+
+def test_an_address_that_never_accepts_takes_no_more_than_its_share_of_a_short_call(wire: Wire, backlogged: int):
+    server = wire.serve(serve)
+    addresses = found(*(("127.0.0.1", port) for port in (backlogged, server.port)))
+    assert DEFAULT_TIMING.connect > 1.0
+    transport = wire.transport(1, "name", timing=DEFAULT_TIMING, look_up=lambda *_, **__: addresses)
+    began = time.monotonic()
+    assert transport.call(b"", wire.allow(1.0)).status == 0
+    assert 0.5 <= time.monotonic() - began < 0.9
+
+
+def test_an_address_that_accepts_and_says_nothing_takes_no_more_than_its_share(wire: Wire):
+    silent = [wire.serve(Peer.read_to_end).port for _ in range(3)]
+    server = wire.serve(serve)
+    addresses = found(*(("127.0.0.1", port) for port in (*silent, server.port)))
+    transport = wire.transport(1, "name", timing=DEFAULT_TIMING, look_up=lambda *_, **__: addresses)
+    began = time.monotonic()
+    assert transport.call(b"", wire.allow(1.2)).status == 0
+    assert 0.9 <= time.monotonic() - began < 1.2
+
+
+def test_the_last_address_has_all_the_time_that_is_left(wire: Wire, refused: int):
+    def slow(peer: Peer) -> None:
+        time.sleep(0.6)  # more than half of the call's time
+        serve(peer)
+
+    addresses = found(("::1", refused), ("127.0.0.1", wire.serve(slow).port))
+    transport = wire.transport(1, "name", timing=DEFAULT_TIMING, look_up=lambda *_, **__: addresses)
+    assert transport.call(b"", wire.allow(1.0)).status == 0
+
+
+def test_the_time_that_an_address_had_is_told_in_two_digits(wire: Wire, backlogged: int):
+    addresses = found(("127.0.0.1", backlogged), ("127.0.0.2", backlogged))
+    transport = wire.transport(1, "name", timing=DEFAULT_TIMING, look_up=lambda *_, **__: addresses)
+    assert f"127.0.0.1:{backlogged}: did not accept the connection within 0.5 s" in reason_of(transport, wire, 1.0)
 
 
 def test_a_stop_ends_a_connect_that_hangs(wire: Wire, backlogged: int):
