@@ -119,7 +119,7 @@ class Instruments:
         """One serialized ExportMetricsServiceRequest with this time on each point; None when there is nothing to say.
 
         Args:
-            time_unix_nano: the tick's time.
+            time_unix_nano: the tick's time; it never falls (`bridge.point_time`).
             gauges_live: False ends the gauges: one point each that says so, then none until it is True again.
         """
         self._gauges_live = gauges_live
@@ -201,8 +201,11 @@ def points_of(metric: Metric) -> Sequence[Point]:
 def _start(series: _Series, metric: Metric, time_unix_nano: int) -> int:
     if metric.HasField("gauge"):
         return 0
-    # A start that is not known is the time of the first point (OTLP's data model, "unknown start time").
-    return min(series.starts.setdefault(metric.name, time_unix_nano), time_unix_nano)
+    # A start that is not known is the time of the first point (OTLP's data model, "unknown start time"), and so is one
+    # that lies behind it, on another clock or before a clock was set back: one that went on would be a reset each time.
+    start = min(series.starts.get(metric.name, time_unix_nano), time_unix_nano)
+    series.starts[metric.name] = start
+    return start
 
 
 def _renew(request: ExportMetricsServiceRequest, data: MetricsData) -> bool:

@@ -14,6 +14,7 @@ from bridge.freshness import Freshness
 from bridge.instruments import Instruments
 from bridge.intake import Intake
 from bridge.logs import Repeats
+from bridge.point_time import PointTime
 from bridge.snapshot import LeftOut
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Loop:
         self._hand_over = hand_over
         self._exit_rule = exit_rule
         self._clock = clock
+        self._point_time = PointTime(clock, clock.monotonic(), clock.time_ns())
         self._repeats = repeats
         self._gauges_live = True
         self._missed_now: Collection[LeftOut] = ()
@@ -159,7 +161,7 @@ class Loop:
         self._instruments.record(news.snapshot, appeared=news.appeared)
 
     def _send(self) -> None:
-        encoded = self._instruments.collect(self._clock.time_ns(), gauges_live=self._gauges_live)
+        encoded = self._instruments.collect(self._point_time.now_unix_nano(), gauges_live=self._gauges_live)
         if encoded is not None:
             self._hand_over(encoded)
 

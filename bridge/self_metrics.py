@@ -30,6 +30,7 @@ from bridge import __version__
 from bridge.delivery import Stats
 from bridge.loop import Clock, LoopStats
 from bridge.otlp import STATUS_NAMES
+from bridge.point_time import PointTime
 
 if TYPE_CHECKING:
     from bridge.spool import SpoolStats
@@ -139,6 +140,7 @@ class SelfMetrics:
         self._process = process
         self._began_seconds = began_seconds
         self._began_unix_nano = began_unix_nano
+        self._point_time = PointTime(clock, began_seconds, began_unix_nano)
         self._asked_at: float | None = None
 
     def when_due(self) -> bytes | None:
@@ -156,14 +158,14 @@ class SelfMetrics:
         of_resource.resource.attributes.extend(_pairs(self._resource))
         scope = of_resource.scope_metrics.add()
         scope.scope.name, scope.scope.version = SCOPE, __version__
-        now = self._clock.time_ns()
+        now = self._point_time.now_unix_nano()
         metrics: dict[str, Metric] = {}
         for name, value, labels in self._figures():
             metric = metrics.get(name) or metrics.setdefault(name, _add(scope, METRICS[name]))
             point = NumberDataPoint(attributes=_pairs(labels), time_unix_nano=now)
             setattr(point, "as_int" if isinstance(value, int) else "as_double", value)
             if metric.HasField("sum"):
-                point.start_time_unix_nano = min(self._began_unix_nano, now)
+                point.start_time_unix_nano = self._began_unix_nano
                 metric.sum.data_points.append(point)
             else:
                 metric.gauge.data_points.append(point)

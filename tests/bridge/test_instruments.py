@@ -235,6 +235,14 @@ def test_no_start_is_after_its_point_even_when_the_clock_is_set_back():
         assert points_of(metric)[0].start_time_unix_nano <= SINCE - 3600 * SECOND
 
 
+def test_a_start_that_lies_ahead_is_the_time_of_the_first_point_and_stays_it():
+    made = instruments()
+    made.record(snapshot(), appeared=True)
+    for tick in range(4):  # the job says that it began at the third
+        for metric in decoded(made.collect(JOB_STARTED + (tick - 2) * SECOND)).values():
+            assert points_of(metric)[0].start_time_unix_nano in (0, JOB_STARTED - 2 * SECOND)
+
+
 def test_metadata_that_a_reading_of_the_same_job_leaves_out_stays_as_it_was():
     made = instruments()
     made.record(snapshot())

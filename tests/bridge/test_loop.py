@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from bridge.exit_rule import ExitRule
 from bridge.freshness import Freshness
-from bridge.instruments import Instruments
+from bridge.instruments import Instruments, points_of
 from bridge.intake import Intake
 from bridge.logs import Repeats
 from bridge.loop import Clock, Loop, next_due
@@ -129,6 +129,25 @@ def test_the_last_tick_sends_what_was_written_since(path: Path):
     world.before_tick = the_job_ends
     world.loop.run(world)
     assert [points(sent, "ml.training.loss")[0][0] for sent in world.sent] == [0.5, 0.125]
+
+
+def test_points_go_on_in_time_and_keep_their_starts_where_the_wall_clock_is_set_back(path: Path):
+    world = World(path, ends_after_seconds=65.0)
+    world.write(batch_number=30, epoch=3)
+
+    def the_clock_is_set_back() -> None:
+        world.leap_seconds = -20.0 if world.now >= START + 20 else 0.0
+
+    world.before_tick = the_clock_is_set_back
+    began_unix_nano = world.time_ns()
+    world.loop.run(world)
+    seconds = [(points(sent, "ml.training.loss")[0][1] - began_unix_nano) / 1e9 for sent in world.sent]
+    assert seconds == pytest.approx([0, 10, 15, 20, 25, 30, 40, 45], abs=0.01)
+    requests = [ExportMetricsServiceRequest.FromString(sent) for sent in world.sent]
+    metrics = [metric for request in requests for metric in request.resource_metrics[0].scope_metrics[0].metrics]
+    spoken = [(metric.name, point) for metric in metrics for point in points_of(metric)]
+    assert all(point.start_time_unix_nano <= point.time_unix_nano for _, point in spoken)
+    assert len({(name, point.start_time_unix_nano) for name, point in spoken}) == 9
 
 
 def test_an_unchanged_file_is_sent_each_tick_and_counted_once(path: Path):

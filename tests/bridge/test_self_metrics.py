@@ -66,6 +66,7 @@ class Bench:
 
     def __init__(self, loop: LoopStats = LOOP, stats: Stats = STATS, *, spool: bool = True) -> None:
         self.now = 100.0
+        self.leap_seconds = 0.0  # of the wall clock
         self.loop, self.stats = loop, stats
         self.asked = 0
         self.made = SelfMetrics(
@@ -73,12 +74,15 @@ class Bench:
             loop=lambda: self.loop,
             sender=self.sender,
             spool=(lambda: SPOOL) if spool else None,
-            clock=Clock(lambda: self.now, lambda: BEGAN_UNIX_NANO + int((self.now - 90) * 1e9)),
+            clock=Clock(lambda: self.now, self.time_ns),
             every_seconds=60,
             began_seconds=90.0,
             began_unix_nano=BEGAN_UNIX_NANO,
             process=lambda: Process(1.25, 0.5, 25 * 2**20),
         )
+
+    def time_ns(self) -> int:
+        return BEGAN_UNIX_NANO + int((self.now - 90 + self.leap_seconds) * 1e9)
 
     def sender(self) -> Stats:
         self.asked += 1
@@ -174,6 +178,16 @@ def test_counters_are_cumulative_since_the_bridge_began_and_gauges_have_no_start
         if kind == "sum":
             assert metric.sum.is_monotonic == (told.kind == "counter")
             assert metric.sum.aggregation_temporality == 2
+
+
+def test_points_go_on_in_time_where_the_wall_clock_is_set_back():
+    bench = Bench()
+    for now, leap_seconds, told_seconds in ((100.0, 0.0, 10), (110.0, 0.0, 20), (120.0, -3600.0, 25)):
+        bench.now, bench.leap_seconds = now, leap_seconds
+        (metric, *_) = bench.request().resource_metrics[0].scope_metrics[0].metrics
+        point = metric.sum.data_points[0]
+        assert point.time_unix_nano == BEGAN_UNIX_NANO + told_seconds * 10**9
+        assert point.start_time_unix_nano == BEGAN_UNIX_NANO
 
 
 def test_the_resource_is_the_jobs_and_the_scope_its_own():
