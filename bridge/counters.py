@@ -13,8 +13,9 @@ from bridge.mapping import MetricRule
 
 FIRST_EPOCH = 1
 """In the first epoch (1 by contract; 0 for those who count from there) a number that restarts each epoch is a total."""
-STARTS_MAX = 4
-"""So many starts are remembered beside the present one: of jobs that write the same file by turns there are two."""
+STARTS_MAX = 64
+"""So many starts are remembered beside the present one: of processes that write one file by turns, and what they wrote
+last. One that was forgotten adds nothing when it is back."""
 TOTAL_MAX = 2**63 - 1
 """OTLP's integers end here, and one step more would make the whole request impossible to encode."""
 
@@ -38,6 +39,8 @@ class _Seen:
         restarts: whether it was seen to start over with a new epoch: until then it may be one that runs on through all.
     """
 
+    __slots__ = ("epoch", "restarts", "value")
+
     def __init__(self, value: int, epoch: int | None, *, restarts: bool) -> None:
         self.value = value
         self.epoch = epoch
@@ -55,6 +58,7 @@ class Counting:
         self._seen: dict[str, _Seen] = {}
         self._totals: dict[str, int] = {}
         self._started_at: int | None = None
+        self._newest_start: int | None = None
         self._other_starts: dict[int, dict[str, _Seen]] = {}
 
     def steps(self, values: Mapping[str, float], *, appeared: bool, started_at: int | None = None) -> dict[str, Step]:
@@ -64,8 +68,10 @@ class Counting:
             values: the snapshot's values, all metrics.
             appeared: the file was not there when the bridge began to look, so that all that the first reading says
                 happened since. Looked at for the first reading only.
-            started_at: when the job says that it began; another time than before means that it began again, unless that
-                time was there before: then two of the job's processes write by turns, and each goes on where it was.
+            started_at: when the job says that it began; a later time than any before means that it began again. A time
+                that was there before means that processes of the job write by turns, and each goes on where it was. So
+                does any other: it may be one that was forgotten, or a process that was not seen yet, and then what it
+                did before is not counted.
         """
         again = self._begins_again(started_at)
         steps: dict[str, Step] = {}
@@ -76,6 +82,10 @@ class Counting:
             parent = None if rule.restarts_with is None else values.get(rule.restarts_with)
             epoch = None if parent is None else int(parent)
             seen = self._seen.get(rule.name)
+            if seen is None and rule.name in self._totals:
+                steps[rule.name] = Step(0, whole=False)
+                self._seen[rule.name] = _Seen(value, epoch, restarts=False)
+                continue
             if seen is None:
                 steps[rule.name] = step = _first(rule, value, epoch, appeared=appeared)
                 self._seen[rule.name] = _Seen(value, epoch, restarts=False)
@@ -88,19 +98,25 @@ class Counting:
         return steps
 
     def _begins_again(self, started_at: int | None) -> bool:
-        """Whether this is a start that was not there before; what was seen is now that of this start."""
-        before = self._started_at
+        """Whether this is a start later than all before; what was seen is now that of this start."""
+        before, newest = self._started_at, self._newest_start
         if started_at is None or started_at == before:
             return False
         self._started_at = started_at
+        again = newest is None or started_at > newest
+        if again:
+            self._newest_start = started_at
         if before is None:
             return False
         self._other_starts[before] = self._seen
         known = self._other_starts.pop(started_at, None)
-        self._seen = {name: seen.copy() for name, seen in self._seen.items()} if known is None else known
+        if known is not None:
+            self._seen = known
+        else:
+            self._seen = {name: seen.copy() for name, seen in self._seen.items()} if again else {}
         while len(self._other_starts) > STARTS_MAX:
             del self._other_starts[next(iter(self._other_starts))]
-        return known is None
+        return again
 
 
 def _first(rule: MetricRule, value: int, epoch: int | None, *, appeared: bool) -> Step:
@@ -123,8 +139,9 @@ def _later(rule: MetricRule, seen: _Seen, value: int, epoch: int | None, *, agai
     if epoch is not None and seen.epoch is not None and epoch != seen.epoch:
         if epoch < seen.epoch:
             return value if epoch <= FIRST_EPOCH else 0
-        if value < seen.value:
-            seen.restarts = True
+        restarts = seen.restarts or value < seen.value
+        if not again:  # else the two numbers are of two processes, and one may be slower than the other
+            seen.restarts = restarts
         # What the old epoch still had, and epochs that passed between two readings, nobody saw.
-        return value if seen.restarts else value - seen.value
+        return value if restarts else value - seen.value
     return max(value - seen.value, 0)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge import counters
 from bridge.counters import STARTS_MAX, TOTAL_MAX, Counting
 from bridge.mapping import DEFAULT
 from bridge.snapshot import COUNT_MAX
@@ -52,7 +53,7 @@ def test_a_further_reading_adds_what_the_table_says(row: list[str]):
     for reading in before.split(";"):
         added(counting, reading)
     start, _, reading = now.rpartition(";")
-    assert added(counting, reading, started_at={"": 1, "-": None, "start": 2}[start]) == (batch, epoch)
+    assert added(counting, reading, started_at={"": 1, "-": None, "start": 2, "earlier": 0}[start]) == (batch, epoch)
 
 
 def test_a_job_that_begins_again_is_counted_again_each_time():
@@ -64,7 +65,7 @@ def test_a_job_that_begins_again_is_counted_again_each_time():
 
 def test_the_tables_have_all_their_rows():
     assert len(FIRST) == 6
-    assert len(LATER) == 21
+    assert len(LATER) == 22
 
 
 @pytest.mark.parametrize("batches_per_epoch", [3, 100])
@@ -119,6 +120,81 @@ def test_two_processes_of_a_job_that_write_by_turns_are_each_counted_on_from_whe
             for name, step in counting.steps(values, appeared=False, started_at=start).items():
                 total[name] += step.added
     assert total == {BATCH: 50 + 19 + 19, EPOCH: 2}
+
+
+class Processes:
+    """Processes of one job that each did so many batches of so many an epoch, and the totals that were made of them."""
+
+    def __init__(self, batches_per_epoch: int, *, runs_on: bool) -> None:
+        self._batches_per_epoch = batches_per_epoch
+        self._runs_on = runs_on
+        self._counting = Counting(DEFAULT.metrics)
+        self.done: dict[int, int] = {}
+        self.totals = {EPOCH: 0, BATCH: 0}
+
+    def writes(self, start: int, batches: int) -> None:
+        self.done[start] = done = self.done.get(start, 0) + batches
+        batch = done if self._runs_on else (done - 1) % self._batches_per_epoch + 1
+        reading = {EPOCH: self._epoch(done), BATCH: batch}
+        for name, step in self._counting.steps(reading, appeared=False, started_at=start).items():
+            self.totals[name] += step.added
+
+    def _epoch(self, done: int) -> int:
+        return (done - 1) // self._batches_per_epoch + 1
+
+    @property
+    def truth(self) -> dict[str, int]:
+        return {EPOCH: sum(self._epoch(done) for done in self.done.values()), BATCH: sum(self.done.values())}
+
+
+@pytest.mark.parametrize("count", [2, 6, STARTS_MAX + 1])
+def test_all_processes_that_write_one_file_by_turns_are_counted_to_the_batch(count: int):
+    processes = Processes(100, runs_on=False)
+    for _ in range(100):
+        for start in range(count):
+            processes.writes(start, 1)
+    assert processes.totals == processes.truth == {EPOCH: count, BATCH: 100 * count}
+
+
+def test_a_process_that_is_first_seen_after_a_later_one_lacks_what_it_had_done_by_then_and_no_more():
+    processes = Processes(100, runs_on=False)
+    for _ in range(10):
+        for start in (6, 5, 4, 3, 2, 1):
+            processes.writes(start, 10)
+    assert processes.totals == {EPOCH: 1, BATCH: 600 - 5 * 10}
+
+
+def test_more_processes_than_are_remembered_make_no_total_that_is_too_high():
+    processes = Processes(100, runs_on=False)
+    for _ in range(10):
+        for start in range(STARTS_MAX + 2):
+            processes.writes(start, 10)
+    assert processes.totals == {EPOCH: STARTS_MAX + 2, BATCH: (STARTS_MAX + 2) * 10}, "what was first seen of each"
+
+
+@given(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12))), st.integers(1, 30), st.booleans())
+def test_totals_of_any_processes_in_any_turn_are_a_lower_bound(
+    turns: list[tuple[int, int]], batches_per_epoch: int, runs_on: bool
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counters, "STARTS_MAX", 2)
+        processes = Processes(batches_per_epoch, runs_on=runs_on)
+        for start, batches in turns:
+            processes.writes(start, batches)
+            assert all(total <= processes.truth[name] for name, total in processes.totals.items())
+
+
+def test_a_slower_process_of_a_job_whose_number_runs_on_is_not_taken_for_one_that_starts_over_each_epoch():
+    counting = Counting(DEFAULT.metrics)
+    adds = [added(counting, reading, started_at=start)[0] for start, reading in ((1, "2, 100"), (2, "3, 90"))]
+    assert [*adds, added(counting, "4, 120", started_at=2)[0]] == ["0", "90", "30"], "120 batches in all"
+
+
+def test_a_field_that_a_process_did_not_write_at_first_is_counted_on_from_its_first_number():
+    counting = Counting(DEFAULT.metrics)
+    adds = [added(counting, reading, started_at=start) for start, reading in ((2, "1, 30"), (1, "1, -"), (1, "1, 40"))]
+    assert adds == [("30", "1"), ("-", "0"), ("0", "0")]
+    assert added(counting, "1, 45", started_at=1) == ("5", "0")
 
 
 def test_of_many_starts_only_the_last_are_remembered():
