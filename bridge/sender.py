@@ -199,11 +199,10 @@ class Sender:
             step = self._delivery.next_step(self._clock())
             self._waits_for_put = isinstance(step, Wait) and step.seconds is None
             due_at = self._delivery.due_at()
-            stats = self._delivery.stats()
         if isinstance(step, Done):
             return False
         if isinstance(step, Wait):
-            self._reports.drops(stats)  # where all that is put is dropped, no outcome would ever tell
+            self._reports.drops(self.stats())  # where all that is put is dropped, no outcome would ever tell
             seconds = self._bulletins.quiet_for_more_seconds(due_at) if step.seconds is None else step.seconds
             if step.seconds is None and (self._bulletins.may_go or seconds == 0.0):
                 if self._send_bulletin(lambda: self._waits_for_put):
@@ -213,7 +212,8 @@ class Sender:
             self._wakeup.clear()
         else:
             began = self._clock()
-            self._tell(self._send(step), began)
+            outcome = self._send(step)
+            self._tell(outcome, self._clock() - began)
             if self._bulletins.is_overdue:
                 self._send_bulletin(lambda: not self._drains)
         return True
@@ -243,9 +243,8 @@ class Sender:
             self._reports.broke(error)
         return True
 
-    def _tell(self, outcome: otlp.Outcome | Broken, began: float = inf) -> None:
-        seconds = self._clock() - began
-        self._bulletins.tell(delivered=isinstance(outcome, otlp.Delivered), seconds=seconds)
+    def _tell(self, outcome: otlp.Outcome | Broken, call_seconds: float = 0.0) -> None:
+        self._bulletins.tell(delivered=isinstance(outcome, otlp.Delivered), seconds=call_seconds)
         with self._lock:
             before = self._delivery.stats()
             self._delivery.outcome(outcome, self._clock())

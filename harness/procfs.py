@@ -13,6 +13,8 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 TICK_SECONDS = 1 / _TICKS
 """The least by which the kernel tells CPU time of children that were waited for."""
+_GONE = frozenset({None, "Z", "X"})
+"""States in which nothing runs any more."""
 _IDLE, _IOWAIT = 3, 4
 """proc_stat(5): of a processor's line, counted from the one after its name."""
 _CUTIME, _CSTIME, _STARTTIME, _STARTSTACK = 13, 14, 19, 25
@@ -133,6 +135,11 @@ def state(pid: int) -> str | None:
         return _stat(pid)[0].decode()
     except OSError:
         return None
+
+
+def lives(pid: int) -> bool:
+    """Whether something runs there still, or could: a zombie only waits to be asked how it ended."""
+    return state(pid) not in _GONE
 
 
 def capabilities(pid: int) -> int:

@@ -103,5 +103,5 @@ def observe(marks: Mapping[str, str], out: TextIO) -> None:
 
 def _first(mark: str) -> int | None:
     """The oldest process that carries the mark and runs: a container's first."""
-    running = [pid for pid in keeper.marked(mark) if procfs.state(pid) not in {None, "Z"}]
+    running = [pid for pid in keeper.marked(mark) if procfs.lives(pid)]
     return min(running, key=procfs.create_time, default=None)

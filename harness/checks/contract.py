@@ -123,7 +123,12 @@ def interval_seconds(record: RunRecord) -> float:
 def stopped_without_collector(record: RunRecord) -> bool:
     """Whether the bridge was asked to end while the collector was kept from it."""
     under = record.scenario.get("stop", {}).get("under") or {}
-    return str(under.get("fault", "")).startswith(("collector-", "network-"))
+    return keeps_the_collector_away(str(under.get("fault", "")))
+
+
+def keeps_the_collector_away(fault: str) -> bool:
+    """Whether a fault of this name stands between bridge and collector."""
+    return fault.startswith(("collector-", "network-"))
 
 
 def write_period_seconds(record: RunRecord) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.checks.arrivals import LOSS, Arrival, arrivals, differences, strays
-from harness.checks.contract import Check, Measure, interval_seconds
+from harness.checks.contract import Check, Measure, interval_seconds, keeps_the_collector_away
 from harness.checks.spans import Span, faults_held, inside, judged, phase_start, process_events, run_end
 from harness.record import RunRecord, Write
 from harness.scenario import CheckSpec
@@ -175,7 +175,7 @@ def _read_again(record: RunRecord, fault: str, healed: float) -> float:
 
 def _collector_is_away(record: RunRecord, t: float) -> bool:
     held = [names for event, names in faults_held(record) if event.t <= t]
-    return bool(held) and any(name.startswith(("collector-", "network-")) for _, name in held[-1])
+    return bool(held) and any(keeps_the_collector_away(name) for _, name in held[-1])
 
 
 def values_match(record: RunRecord, _spec: CheckSpec) -> Measure:

@@ -60,7 +60,7 @@ class JobGone:
     def verify(self) -> Seen:
         """Look for the process; and, where it died in a write, for half a document."""
         pid = self._ground.job.pid
-        if pid is not None and procfs.state(pid) not in {None, "Z"}:
+        if pid is not None and procfs.lives(pid):
             return Seen(ok=False, evidence=f"the job (pid {pid}) runs")
         if self._parameters.by == "dying-mid-write":
             data = self._data()

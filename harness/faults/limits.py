@@ -45,7 +45,7 @@ class _Limited:
                 soft = wanted(pid)
                 self._before[pid] = soft_limits.change(pid, self._of, soft)
             except (OSError, ValueError) as problem:
-                if pid != self._root and not _lives(pid):
+                if pid != self._root and not procfs.lives(pid):
                     continue  # it ended meanwhile
                 raise FaultError(f"the limit could not be set: {problem}") from problem
             self._wanted[pid] = soft
@@ -65,7 +65,7 @@ class _Limited:
 
     def _limited(self) -> list[int]:
         """Those of them that live."""
-        return [pid for pid in self._wanted if _lives(pid)]
+        return [pid for pid in self._wanted if procfs.lives(pid)]
 
     def heal(self) -> str:
         """Put the limits back, also of those who began with them."""
@@ -79,10 +79,6 @@ class _Limited:
             except (OSError, ValueError) as problem:
                 raise FaultError(f"the limit could not be put back: {problem}") from problem
         return f"{self._of.named.lower()} is what it was"
-
-
-def _lives(pid: int) -> bool:
-    return procfs.state(pid) not in (None, "Z", "X")
 
 
 class BridgeOutOfFiles(_Limited):

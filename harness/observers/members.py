@@ -12,9 +12,6 @@ from typing import Literal
 
 from harness import procfs
 
-_GONE = frozenset({None, "Z", "X"})
-"""States of proc(5) in which nothing runs any more."""
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -80,7 +77,7 @@ def _member(pid: int) -> Member | None:
     except OSError:
         return None
     command = procfs.command(pid)  # read last: an ending process has lost its memory, and with it this, first
-    return None if not command or procfs.state(pid) in _GONE else Member(pid, create_time, image, command)
+    return Member(pid, create_time, image, command) if command and procfs.lives(pid) else None
 
 
 def _same(one: Member | None, other: Member) -> bool:
